@@ -1,0 +1,150 @@
+"""The README and the documentation are true: every example runs, every file they name exists, the pages build.
+
+What runs, page by page, in a folder that holds a copy of `fits/`:
+
+- ```python blocks, in order, in one namespace;
+- ```console blocks: each line that starts with `$ pkpd` (other commands are for the reader alone);
+- ```toml blocks that start with `title`: each must be a model without a finding.
+
+A page whose first line is `<!-- slow -->` runs with `-m slow`. A block after `<!-- not run: why -->` is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUILT = ("_build",)
+FENCE = re.compile(
+    r"(?:<!-- (?P<skip>not run: [^>]+) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One fenced block of a page, with the line where its text begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def pages() -> list[Path]:
+    """Return every Markdown page that a reader is shown."""
+    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
+    return sorted(path for path in found if not set(BUILT) & set(path.parts))
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page that run."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(language=m["language"], text=m["text"], line=text.count("\n", 0, m.start("text")) + 1)
+        for m in FENCE.finditer(text)
+        if not m["skip"]
+    ]
+
+
+def with_examples() -> list:
+    """Return the pages with something to run, the slow ones marked."""
+    found = []
+    for page in pages():
+        if any(runs(block) for block in blocks(page)):
+            slow = page.read_text(encoding="utf-8").startswith("<!-- slow -->")
+            name = page.relative_to(REPOSITORY).as_posix()
+            found.append(pytest.param(page, id=name, marks=[pytest.mark.slow] if slow else []))
+    return found
+
+
+def commands(block: Block) -> list[str]:
+    """Return the `pkpd` command lines of a console block, lines joined where one ends in a backslash."""
+    joined = block.text.replace("\\\n", " ")
+    return [line[2:].strip() for line in joined.splitlines() if line.startswith("$ pkpd")]
+
+
+def runs(block: Block) -> bool:
+    """Tell whether a block is one that this file runs."""
+    if block.language == "console":
+        return bool(commands(block))
+    return block.language == "python" or (block.language == "toml" and block.text.startswith("title"))
+
+
+@pytest.mark.parametrize("page", with_examples())
+def test_examples_run(page, tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    import pkpd
+
+    if (REPOSITORY / "fits").is_dir():
+        shutil.copytree(REPOSITORY / "fits", tmp_path / "fits")
+    monkeypatch.chdir(tmp_path)
+    namespace: dict = {"__name__": "example"}
+    for block in blocks(page):
+        if block.language == "python":
+            # The page's own line numbers, so that a failure points into the page.
+            source = "\n" * (block.line - 1) + block.text
+            exec(compile(source, str(page), "exec"), namespace)
+        elif block.language == "console":
+            for command in commands(block):
+                run(command, tmp_path)
+        elif runs(block):
+            findings = pkpd.Model(block.text).check()
+            assert not findings, f"{page}:{block.line}: {[str(finding) for finding in findings]}"
+    plt.close("all")
+
+
+def run(command: str, folder: Path) -> None:
+    """Run one `pkpd` command line as a user would; it must succeed."""
+    words = [sys.executable, "-m", "pkpd.cli", *shlex.split(command, comments=True)[1:]]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=p.relative_to(REPOSITORY).as_posix()) for p in pages()])
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [m["target"].split("#")[0] for m in LINK.finditer(text)]
+    local = [target for target in targets if target and not re.match(r"\w+:", target)]
+    missing = [target for target in local if not (page.parent / target).exists()]
+    assert not missing
+
+
+def test_readme_shows_the_two_commands():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert "python -m pip install . && pkpd run fits/ketamine_fatigue\n" in readme
+    assert 'python -m pip install -e ".[test]" && python -m pytest\n' in readme
+    assert "pkpd-timecourse" in readme
+
+
+def test_one_version_everywhere():
+    import pkpd
+
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert pkpd.__version__ == version
+    assert f"\nversion: {version}\n" in (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {version}" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_pages_build_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", str(tmp_path / "trees"), "-b", "html"]
+    done = subprocess.run(
+        [*command, str(REPOSITORY / "docs"), str(tmp_path / "html")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "html" / "index.html").is_file()
