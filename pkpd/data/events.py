@@ -1,0 +1,436 @@
+"""Regimens and observation times made explicit: the rows an engine walks, subject by subject, sorted by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from pkpd import units
+from pkpd.data.covariates import at_times, check_carry
+from pkpd.data.dose import Dose, is_number, resolve
+from pkpd.data.layout import short, text_table
+from pkpd.data.regimen import Regimen
+from pkpd.errors import DataError
+
+
+class Evid(IntEnum):
+    """What a row is (NONMEM's EVID)."""
+
+    OBSERVATION = 0
+    DOSE = 1
+    OTHER = 2
+    RESET = 3
+    RESET_DOSE = 4
+
+
+class Mode(IntEnum):
+    """How fast a dose goes in."""
+
+    AUTO = 0  # at once, unless the route's input models a duration or a rate
+    BOLUS = 1
+    RATE = 2  # the rate is given: bioavailability changes the duration
+    DURATION = 3  # the duration is given: bioavailability changes the rate
+    MODELLED_RATE = 4  # NONMEM's RATE = -1
+    MODELLED_DURATION = 5  # NONMEM's RATE = -2
+
+
+_ROW_FIELDS = {
+    "time": float,
+    "evid": np.int8,
+    "amt": float,
+    "rate": float,
+    "dur": float,
+    "ii": float,
+    "addl": np.int64,
+    "ss": np.int8,
+    "mode": np.int8,
+    "route": np.int64,
+    "dose_unit": np.int64,
+    "output": np.int64,
+    "source_row": np.int64,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Events:
+    """Doses, observations, resets and covariates of a batch of subjects, as columns.
+
+    Rows of one subject lie together, in order of time; rows at one time keep the order in which they were written.
+    All arrays are read-only. R is the number of rows, S of subjects, C of covariates.
+
+    Parameters
+    ----------
+    subjects : tuple of str
+        Who, S names.
+    start : (S + 1,) int array
+        Subject s has the rows ``start[s]:start[s + 1]``.
+    time : (R,) float array
+        In `time_unit`.
+    evid : (R,) int8 array
+        See :class:`Evid`.
+    amt, rate, dur, ii : (R,) float arrays
+        Amount (in the row's dose unit), rate (amount per time unit), duration and interval (time units); 0 where none.
+    addl, ss : (R,) int arrays
+        Doses that follow the first; steady state 0, 1 or 2.
+    mode : (R,) int8 array
+        See :class:`Mode`.
+    route : (R,) int array
+        Index into `routes`; -1 on rows that are not doses.
+    dose_unit : (R,) int array
+        Index into `units`; -1 on rows that are not doses.
+    output : (R,) int array
+        Index into `outputs`; -1: all outputs (on an observation), or no observation at all.
+    source_row : (R,) int array
+        Row of the file; -1 where there is no file.
+    routes : tuple of str
+        As the user wrote them; ``""``: the model's only route; ``"#2"``: the route with CMT number 2.
+    units : tuple of (str or None)
+        Units of amounts; None: the unit of the model's route.
+    outputs : tuple of str
+        As the user wrote them; ``""``: the model's only output; ``"#1"``: the output with DVID 1.
+    covariates : tuple of str
+        C names.
+    covariate_values : (R, C) float array
+        The value in force at each row, already carried; NaN where a subject has none.
+    covariate_units : tuple of (str or None)
+        C units; None: the unit that the model states.
+    carry : "nocb" or "locf"
+        Which value holds between two rows: that of the later or that of the earlier one.
+    time_unit : str or None
+        None: the time unit of the model.
+    origin : str
+        Where the rows come from, for messages.
+    """
+
+    subjects: tuple[str, ...]
+    start: np.ndarray
+    time: np.ndarray
+    evid: np.ndarray
+    amt: np.ndarray
+    rate: np.ndarray
+    dur: np.ndarray
+    ii: np.ndarray
+    addl: np.ndarray
+    ss: np.ndarray
+    mode: np.ndarray
+    route: np.ndarray
+    dose_unit: np.ndarray
+    output: np.ndarray
+    source_row: np.ndarray
+    routes: tuple[str, ...]
+    units: tuple[str | None, ...]
+    outputs: tuple[str, ...]
+    covariates: tuple[str, ...]
+    covariate_values: np.ndarray
+    covariate_units: tuple[str | None, ...]
+    carry: str = "nocb"
+    time_unit: str | None = None
+    origin: str = "the regimen"
+
+    def __post_init__(self) -> None:
+        check_carry(self.carry, self.origin)
+        _freeze(self, "start", np.int64)
+        for name, kind in _ROW_FIELDS.items():
+            _freeze(self, name, kind)
+        _freeze(self, "covariate_values", float)
+        rows = len(self.time)
+        assert len(self.start) == len(self.subjects) + 1 and self.start[0] == 0 and self.start[-1] == rows
+        assert all(len(getattr(self, name)) == rows for name in _ROW_FIELDS)
+        assert self.covariate_values.shape == (rows, len(self.covariates)) and len(self.covariate_units) == len(
+            self.covariates
+        )
+        steps = np.diff(self.time)
+        within = np.ones(max(rows - 1, 0), dtype=bool)
+        inner = self.start[1:-1]
+        within[inner[(inner > 0) & (inner < rows)] - 1] = False
+        bad = np.flatnonzero(within & ~(steps >= 0))
+        if len(bad):
+            row = int(bad[0]) + 1
+            raise DataError(
+                f"time {short(self.time[row])} comes after {short(self.time[row - 1])}.",
+                where=self.where(row),
+                expected="The rows of one subject are in order of time.",
+                remedy="Sort the rows of each subject by time.",
+            )
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.time)
+
+    @property
+    def records(self) -> np.ndarray:
+        """Rows of the observations (evid 0), in order: int array."""
+        return np.flatnonzero(self.evid == Evid.OBSERVATION)
+
+    @property
+    def subject(self) -> np.ndarray:
+        """(R,) int array: index of the subject of each row."""
+        return np.repeat(np.arange(len(self.subjects)), np.diff(self.start))
+
+    def where(self, row: int) -> str:
+        """Say the place of a row in words, for messages: ``theo.csv, row 14, ID 2``."""
+        subject = self.subjects[int(np.searchsorted(self.start, row, side="right")) - 1]
+        if self.source_row[row] >= 0:
+            return f"{self.origin}, row {self.source_row[row]}, ID {subject}"
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        return f"{self.origin}, ID {subject}, time {short(self.time[row])}{unit}"
+
+    def take(self, index: Sequence[int] | np.ndarray, subjects: Sequence[str] | None = None) -> Events:
+        """Give the events of the subjects at `index` (a subset, another order, or copies).
+
+        Examples
+        --------
+        >>> one = Events.from_regimens([("1", Dose(10), [1, 2], {})])
+        >>> one.take([0, 0], subjects=["a", "b"]).time
+        array([0., 1., 2., 0., 1., 2.])
+        """
+        which = np.asarray(index, dtype=np.int64)
+        lengths = np.diff(self.start)[which]
+        start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(self.start[:-1][which] - start[:-1], lengths) + np.arange(start[-1])
+        names = tuple(self.subjects[i] for i in which) if subjects is None else tuple(subjects)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROW_FIELDS}
+        return replace(self, subjects=names, start=start, covariate_values=self.covariate_values[rows], **columns)
+
+    def in_time_unit(self, unit: str) -> Events:
+        """Give the same events with times in `unit`; events without a time unit are taken to be in `unit` already."""
+        if self.time_unit is None or self.time_unit == unit:
+            return replace(self, time_unit=unit)
+        by = units.factor(self.time_unit, unit)
+        return replace(
+            self, time=self.time * by, dur=self.dur * by, ii=self.ii * by, rate=self.rate / by, time_unit=unit
+        )
+
+    @classmethod
+    def from_regimens(
+        cls,
+        people: Iterable[tuple[str, Regimen | Dose | str, Iterable[float], Mapping[str, Any]]],
+        *,
+        outputs: Sequence[str] | None = None,
+        carry: str = "nocb",
+        time_unit: str | None = None,
+        covariate_units: Mapping[str, str] | None = None,
+        origin: str = "the regimen",
+    ) -> Events:
+        """Make the events of people who take regimens and are observed at given times.
+
+        Parameters
+        ----------
+        people : iterable of (name, regimen, times, covariates)
+            The times are in `time_unit`. A covariate is a number, or a mapping ``{time: value}`` where it changes.
+        outputs : sequence of str, optional
+            What is observed at each time, one row each; None: all outputs, in one row.
+        carry : "nocb" or "locf"
+            How a covariate that changes is carried between its times.
+        time_unit : str, optional
+            Unit of the times; regimens in another unit are converted. None: that of the first regimen that states one.
+        covariate_units : mapping, optional
+            Units of the covariates; a dose per kg converts by them.
+        origin : str
+            Where this comes from, for messages.
+
+        Raises
+        ------
+        DoseError
+            If a dose per covariate unit cannot be resolved.
+        DataError
+            If a time or a covariate is not a number.
+
+        Notes
+        -----
+        At one time, doses come before observations. A dose per covariate unit takes the value in force when each
+        dose is given.
+        """
+        known = dict(covariate_units or {})
+        given = [
+            (str(name), Regimen.of(regimen, time_unit or "h"), times, dict(values))
+            for name, regimen, times, values in people
+        ]
+        stated = time_unit or next((regimen.time_unit for _, regimen, _, _ in given if regimen.time_unit), None)
+        names = tuple(dict.fromkeys(name for _, _, _, values in given for name in values))
+        table = _Rows(covariates=names, outputs=None if outputs is None else tuple(outputs))
+        check_carry(carry, origin)
+        for name, regimen, times, values in given:
+            plan = regimen.in_time_unit(stated) if stated else regimen
+            table.add_subject(name, plan, times, values, carry, known, f"{origin}, ID {name}")
+        return table.events(
+            carry=carry, time_unit=stated, origin=origin, covariate_units=tuple(known.get(name) for name in names)
+        )
+
+    def columns(self) -> dict[str, list[str]]:
+        """Give the NONMEM-style table that is printed, as text by column."""
+        dosing = np.isin(self.evid, (Evid.DOSE, Evid.RESET_DOSE))
+        pick = [self.subjects[s] for s in self.subject]
+
+        def numbers(values: np.ndarray) -> list[str]:
+            return [short(v) if d and v else "." for v, d in zip(values, dosing, strict=True)]
+
+        table = {
+            "ID": pick,
+            "TIME": [short(t) for t in self.time],
+            "EVID": [str(e) for e in self.evid],
+            "AMT": numbers(self.amt),
+            "UNIT": [short(self.units[u]) if d else "." for u, d in zip(self.dose_unit, dosing, strict=True)],
+            "ROUTE": [short(self.routes[r]) if d else "." for r, d in zip(self.route, dosing, strict=True)],
+            "RATE": numbers(self.rate),
+            "DUR": numbers(self.dur),
+            "II": numbers(self.ii),
+            "ADDL": numbers(self.addl),
+            "SS": numbers(self.ss),
+            "OUTPUT": [short(self.outputs[o]) if o >= 0 else "." for o in self.output],
+        }
+        for c, name in enumerate(self.covariates):
+            table[name] = [short(v) for v in self.covariate_values[:, c]]
+        return {n: cells for n, cells in table.items() if n in ("ID", "TIME", "EVID") or set(cells) - {"."}}
+
+    def __repr__(self) -> str:
+        return f"Events({len(self.subjects)} subjects, {len(self)} rows, {len(self.records)} observations)"
+
+    def __str__(self) -> str:
+        most = 40
+        table = self.columns() if len(self) <= most else self.take(np.arange(self._subjects_within(most))).columns()
+        shown = len(table["ID"])
+        rest = "" if shown >= len(self) else f"\n… {len(self) - shown} more rows"
+        return f"{self!r}\n{text_table(table, left=('UNIT', 'ROUTE', 'OUTPUT'))}{rest}"
+
+    def _subjects_within(self, rows: int) -> int:
+        return max(1, int(np.searchsorted(self.start, rows, side="right")) - 1)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows while they are gathered, one subject after the other."""
+
+    covariates: tuple[str, ...]
+    outputs: tuple[str, ...] | None
+    subjects: list[str] = field(default_factory=list)
+    start: list[int] = field(default_factory=lambda: [0])
+    blocks: list[dict[str, np.ndarray]] = field(default_factory=list)
+    values: list[np.ndarray] = field(default_factory=list)
+    routes: dict[str, int] = field(default_factory=dict)
+    units: dict[str | None, int] = field(default_factory=dict)
+
+    def add_subject(
+        self,
+        name: str,
+        regimen: Regimen,
+        times: Iterable[float],
+        covariates: Mapping[str, Any],
+        carry: str,
+        covariate_units: Mapping[str, str],
+        where: str,
+    ) -> None:
+        """Add the rows of one person."""
+        observed = _observation_times(times, where)
+        knots = {c: _knots(c, value, where) for c, value in covariates.items()}
+        changes = np.unique([t for known in knots.values() if len(known) > 1 for t in known])
+        doses = self._doses(regimen, knots, carry, covariate_units, where)
+        each = 1 if self.outputs is None else len(self.outputs)
+        counts = (len(changes), len(doses), len(observed) * each)
+        block = {n: np.zeros(sum(counts), dtype=kind) for n, kind in _ROW_FIELDS.items()}
+        block["source_row"][:] = -1
+        for name_ in ("route", "dose_unit", "output"):
+            block[name_][:] = -1
+        first, last = counts[0], counts[0] + counts[1]
+        block["evid"][:first] = Evid.OTHER
+        block["time"][:first] = changes
+        block["evid"][first:last] = Evid.DOSE
+        for row, dose in enumerate(doses, start=first):
+            self._write(block, row, dose)
+        block["time"][last:] = np.repeat(observed, each)
+        if self.outputs is not None:
+            block["output"][last:] = np.tile(np.arange(each), len(observed))
+        order = np.argsort(block["time"], kind="stable")
+        block = {n: column[order] for n, column in block.items()}
+        values = np.full((sum(counts), len(self.covariates)), np.nan)
+        for column, covariate in enumerate(self.covariates):
+            if covariate in knots:
+                values[:, column] = at_times(knots[covariate], block["time"], carry)
+        self.subjects.append(name)
+        self.start.append(self.start[-1] + sum(counts))
+        self.blocks.append(block)
+        self.values.append(values)
+
+    def _doses(
+        self,
+        regimen: Regimen,
+        knots: Mapping[str, dict[float, float]],
+        carry: str,
+        covariate_units: Mapping[str, str],
+        where: str,
+    ) -> list[Dose]:
+        absolute = []
+        for dose in regimen:
+            varies = dose.per is not None and len(knots.get(dose.per, {})) > 1
+            for single in dose.expand() if varies else (dose,):
+                now = np.array([single.time])
+                in_force = {c: float(at_times(known, now, carry)[0]) for c, known in knots.items()}
+                absolute.append(resolve(single, in_force, covariate_units, where))
+        return absolute
+
+    def _write(self, block: dict[str, np.ndarray], row: int, dose: Dose) -> None:
+        block["time"][row] = dose.time
+        block["amt"][row] = dose.amount
+        block["ii"][row] = dose.every or 0.0
+        block["addl"][row] = dose.addl
+        block["ss"][row] = dose.ss
+        block["route"][row] = self.routes.setdefault(dose.route or "", len(self.routes))
+        block["dose_unit"][row] = self.units.setdefault(dose.unit, len(self.units))
+        if dose.rate is not None:
+            block["mode"][row], block["rate"][row] = Mode.RATE, dose.rate
+        elif dose.over is not None:
+            block["mode"][row], block["dur"][row] = (Mode.DURATION, dose.over) if dose.over else (Mode.BOLUS, 0.0)
+
+    def events(self, **meta: Any) -> Events:
+        """Put all rows together."""
+        columns: dict[str, Any] = {
+            name: np.concatenate([block[name] for block in self.blocks]) if self.blocks else np.zeros(0, dtype=kind)
+            for name, kind in _ROW_FIELDS.items()
+        }
+        values = np.concatenate(self.values) if self.values else np.zeros((0, len(self.covariates)))
+        return Events(
+            subjects=tuple(self.subjects),
+            start=np.array(self.start),
+            routes=tuple(self.routes),
+            units=tuple(self.units),
+            outputs=self.outputs or (),
+            covariates=self.covariates,
+            covariate_values=values,
+            **columns,
+            **meta,
+        )
+
+
+def _observation_times(times: Iterable[float], where: str) -> np.ndarray:
+    observed = np.asarray(list(times) if not isinstance(times, np.ndarray) else times, dtype=float).reshape(-1)
+    if not np.isfinite(observed).all():
+        bad = observed[~np.isfinite(observed)][0]
+        raise DataError(
+            f"an observation time is {bad}.",
+            where=where,
+            expected="Times are finite numbers.",
+            remedy="Give the times at which to observe as numbers.",
+        )
+    return np.sort(observed)
+
+
+def _knots(name: str, value: Any, where: str) -> dict[float, float]:
+    known = dict(value) if isinstance(value, Mapping) else {0.0: value}
+    if not known or not all(is_number(v) and is_number(t) for t, v in known.items()):
+        raise DataError(
+            f"covariate {name} is {value!r}.",
+            where=where,
+            expected="A covariate is a number, or {time: number, ...}.",
+            remedy=f"Give {name} as a number.",
+        )
+    return {float(t): float(v) for t, v in known.items()}
+
+
+def _freeze(owner: Any, name: str, kind: Any) -> None:
+    array = np.array(getattr(owner, name), dtype=kind)
+    array.setflags(write=False)
+    object.__setattr__(owner, name, array)
