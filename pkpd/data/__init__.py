@@ -1,7 +1,9 @@
 """What was given and what was seen: doses, regimens, events, data sets. Knows nothing of models."""
 
+from pkpd.data.dataset import Dataset, Subject
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Evid, Mode
+from pkpd.data.read import read_data
 from pkpd.data.regimen import Regimen
 
-__all__ = ["Dose", "Events", "Evid", "Mode", "Regimen"]
+__all__ = ["Dataset", "Dose", "Events", "Evid", "Mode", "Regimen", "Subject", "read_data"]

@@ -37,7 +37,7 @@ class Dose:
     rate : float, optional
         Rate of an infusion, in amount per time (per covariate unit too where `per` is given). Not with `over`.
     unit : str, optional
-        Unit of the amount; None: the unit of the model's route.
+        Unit of the amount; None: the unit of the model's route. ``"mg/kg"`` is short for ``unit="mg", per="WT"``.
     per : str, optional
         Name of a covariate that multiplies amount and rate, for instance ``"WT"`` for a dose in mg/kg.
     every : float, optional
@@ -74,6 +74,10 @@ class Dose:
     ss: int = 0
 
     def __post_init__(self) -> None:
+        amount, slash, per_unit = str(self.unit or "").partition("/")
+        if slash and self.per is None and per_unit.strip() in PER_UNIT:  # "mg/kg"
+            object.__setattr__(self, "unit", amount.strip())
+            object.__setattr__(self, "per", PER_UNIT[per_unit.strip()])
         wrong = [Finding(code="dose", where=self._call(), what=what, remedy=cure) for what, cure in self._wrong()]
         if wrong:
             raise_all(DoseError, wrong)
