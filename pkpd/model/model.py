@@ -1,0 +1,381 @@
+"""The model: what a drug does, with its parameters, and nothing of data."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pkpd.errors import Finding, ModelError, suggestion
+from pkpd.model.equation import Place, Source, parse_equations
+from pkpd.model.expression import Expr
+from pkpd.model.omega import Block, Omega
+from pkpd.model.output import Output
+from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.route import Route
+
+__all__ = ["Check", "Model", "Need", "Places", "State"]
+
+Places = Mapping[tuple[str, ...], tuple[Source, Place]]
+Resolve = Callable[[str], str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A state of the differential equations; an empty unit is not known yet."""
+
+    name: str
+    unit: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A name that a part expects from the model it is joined to."""
+
+    name: str
+    unit: str = "1"
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A number that the source of a model prints, or that was computed once and must stay.
+
+    `dose` is a regimen as text, `that` what is looked at (such as ``"cmax(cp)"``), `equals` its value in `unit`
+    within the relative tolerance `rtol`, for a person with these `covariates`; `where` tells where it is printed.
+    """
+
+    dose: str
+    that: str
+    equals: float
+    unit: str = "1"
+    rtol: float = 1e-3
+    where: str = ""
+    covariates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
+class Model:
+    """A model, complete and checked; two models of the same content are equal.
+
+    Parameters
+    ----------
+    content
+        TOML text, the path of a TOML file, or the mapping such a file holds. Without it, a model is built from
+        parts, named as the attributes below; rows may be given as a mapping or just listed, and the equations as
+        text: ``Model(parameters=[Parameter(name="cl", typical=3.0, unit="L/h")], equations="cp = …")``.
+    resolve
+        Gives the text of an included model by its name.
+
+    Attributes
+    ----------
+    name, title, reference, tags, source
+        What the model is called, and where it comes from.
+    time_unit, amount_unit
+        Units of time and of doses.
+    covariates, constants, parameters, blocks, routes, states, outputs, needs, checks
+        The rows, in their order. `blocks` holds the correlated ETAs; see `omega`.
+    assignments, derivatives, initials
+        The equations; assignments in the order in which they are computed.
+    places
+        Where things stand in the files they came from; for messages, never compared.
+
+    Raises
+    ------
+    ModelError
+        Something is wrong; all that is wrong is listed.
+    """
+
+    name: str = "model"
+    title: str = ""
+    reference: str = ""
+    tags: tuple[str, ...] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+    time_unit: str = "h"
+    amount_unit: str = "mg"
+    covariates: Mapping[str, Covariate] = field(default_factory=dict)
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
+    assignments: tuple[tuple[str, Expr], ...] = ()
+    derivatives: Mapping[str, Expr] = field(default_factory=dict)
+    initials: Mapping[str, Expr] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    needs: Mapping[str, Need] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    places: Places = field(default_factory=dict)
+
+    def __init__(
+        self,
+        content: str | Path | Mapping[str, Any] | None = None,
+        /,
+        *,
+        resolve: Resolve | None = None,
+        equations: str | None = None,
+        **parts: Any,
+    ) -> None:
+        if content is not None:
+            from pkpd.model.read import read_fields
+
+            if equations is not None or parts:
+                raise ModelError(
+                    "a model is given both as content and in parts.", remedy="Read it first, then use .replace()."
+                )
+            parts = read_fields(content, resolve=resolve)
+        elif equations is not None:
+            parts = {**parts, **_read_equations(equations, parts)}
+        self._fill(parts)
+        from pkpd.model.check import raise_errors
+
+        raise_errors(self)
+        defined = {*self.derivatives, *self.parameters, *self.constants, *(name for name, _ in self.assignments)}
+        open_needs = {name: need for name, need in self.needs.items() if name not in defined}
+        object.__setattr__(self, "needs", open_needs)
+
+    def _fill(self, parts: Mapping[str, Any]) -> None:
+        """Set the attributes; unknown names are refused, rows become mappings by name."""
+        known = {one.name: one for one in fields(self)}
+        for key in parts:
+            if key not in known:
+                raise ModelError(
+                    f"`{key}` is not a part of a model.",
+                    expected=f"Parts: {', '.join(known)}, equations.",
+                    remedy=suggestion(key, known),
+                )
+        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs")
+        for key, one in known.items():
+            value = (
+                parts[key] if key in parts else one.default_factory() if callable(one.default_factory) else one.default
+            )
+            if key in rows:
+                value = _by_name(key, value)
+            elif isinstance(value, Mapping):
+                value = dict(value)
+            elif isinstance(value, list):
+                value = tuple(value)
+            object.__setattr__(self, key, value)
+        from pkpd.model.dimension import state_units
+
+        object.__setattr__(self, "parameters", _with_block_variances(self.parameters, self.blocks))
+        units = state_units(self)
+        for name in self.states:
+            if name not in self.derivatives:
+                raise self._unknown(name, "state of the equations", self.derivatives)
+        states = {
+            name: State(name=name, unit=units[name], label=self.states[name].label if name in self.states else "")
+            for name in self.derivatives
+        }
+        object.__setattr__(self, "states", states)
+
+    def _with(self, **parts: Any) -> Model:
+        """Give a copy with other values in the same structure, which needs no new check."""
+        copy = object.__new__(Model)
+        for one in fields(self):
+            object.__setattr__(copy, one.name, parts.get(one.name, getattr(self, one.name)))
+        return copy
+
+    # ------------------------------------------------------------------------------------------------- what it holds
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The attributes as a dict, as the constructor takes them."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @cached_property
+    def omega(self) -> Omega:
+        """Variances and covariances of the ETAs between people."""
+        in_blocks = {name for block in self.blocks for name in block.parameters}
+        diagonal = tuple((p.name, p.iiv) for p in self.parameters.values() if p.iiv > 0 and p.name not in in_blocks)
+        return Omega(blocks=self.blocks, diagonal=diagonal)
+
+    @cached_property
+    def text(self) -> str:
+        """The model as canonical TOML: includes resolved, every unit said, nothing left to chance."""
+        from pkpd.model.write import write
+
+        return write(self)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical text, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def check(self) -> list[Finding]:
+        """Give what deserves a look: units, undefined and unused names, mass balance, open needs."""
+        from pkpd.model.check import check
+
+        return check(self)
+
+    # ---------------------------------------------------------------------------------------------------- copies of it
+
+    def replace(self, *, equations: str | None = None, **parts: Any) -> Model:
+        """Give a copy with some parts replaced; `equations` replaces all equations, from text."""
+        merged = {**self.parts, **parts}
+        if equations is not None:
+            merged.update(_read_equations(equations, merged))
+        if "states" not in parts:
+            merged["states"] = {name: row for name, row in self.states.items() if name in merged["derivatives"]}
+        return Model(**merged)
+
+    def set(self, values: Mapping[str, float] | None = None, /, **more: float) -> Model:
+        """Give a copy with other typical values (or constants).
+
+        Examples
+        --------
+        ``model.set(cl=3)``; for dotted names ``model.set({"ketamine.cl": 3})``.
+        """
+        parameters, constants = dict(self.parameters), dict(self.constants)
+        for name, value in {**(values or {}), **more}.items():
+            if name in parameters:
+                parameters[name] = replace(parameters[name], typical=float(value))
+            elif name in constants:
+                constants[name] = replace(constants[name], value=float(value))
+            else:
+                raise self._unknown(name, "parameter", [*parameters, *constants])
+        return self._with(parameters=parameters, constants=constants)
+
+    def fix(self, *names: str) -> Model:
+        """Give a copy with these parameters fixed; ``"ketamine.*"`` stands for all of an included model."""
+        return self._fixed(names, True)
+
+    def free(self, *names: str) -> Model:
+        """Give a copy with these parameters free again."""
+        return self._fixed(names, False)
+
+    def _fixed(self, names: tuple[str, ...], fixed: bool) -> Model:
+        parameters = dict(self.parameters)
+        for name in names:
+            chosen = [one for one in parameters if fnmatchcase(one, name)]
+            if not chosen:
+                raise self._unknown(name, "parameter", parameters)
+            for one in chosen:
+                parameters[one] = replace(parameters[one], fixed=fixed)
+        return self._with(parameters=parameters)
+
+    def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Model:
+        """Give a copy with other names, in the equations too: ``model.rename(cp="cven")``."""
+        from pkpd.model.join import rename
+
+        wanted = {**(names or {}), **more}
+        for name in wanted:
+            if name not in self.known_names:
+                raise self._unknown(name, "name", self.known_names)
+        return Model(**rename(self.parts, wanted))
+
+    def __add__(self, other: Model) -> Model:
+        """Give both models as one; see :func:`pkpd.model.join.join`."""
+        if not isinstance(other, Model):
+            return NotImplemented
+        from pkpd.model.join import join
+
+        return Model(**join(self.parts, other.parts))
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Every name that equations may use, but `t`; and the routes."""
+        found: dict[str, None] = {}
+        for rows in (self.covariates, self.constants, self.parameters, self.needs, self.derivatives, self.routes):
+            found.update(dict.fromkeys(rows))
+        found.update(dict.fromkeys(name for name, _ in self.assignments))
+        return tuple(found)
+
+    def _unknown(self, name: str, kind: str, known: Iterable[str]) -> ModelError:
+        known = list(known)
+        return ModelError(
+            f"`{name}` is not a {kind}.",
+            where=f"model {self.name}",
+            expected=f"Known: {', '.join(known)}." if known else "It has none.",
+            remedy=suggestion(name, known),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- shown
+
+    def latex(self) -> str:
+        """Give the equations as LaTeX, an ``aligned`` block."""
+        from pkpd.model.typeset import latex
+
+        return latex(self)
+
+    def mathml(self) -> str:
+        """Give the equations as MathML, one ``<math>`` element."""
+        from pkpd.model.typeset import mathml
+
+        return mathml(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return (
+            f"Model({self.name!r}: {len(self.parameters)} parameters, {len(self.derivatives)} states, "
+            f"outputs {', '.join(self.outputs) or 'none'})"
+        )
+
+    def __str__(self) -> str:
+        from pkpd.model.show import show
+
+        return show(self)
+
+    def _repr_html_(self) -> str:
+        from pkpd.model.show import show_html
+
+        return show_html(self)
+
+
+def _read_equations(text: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    read = parse_equations(text)
+    places = {key: value for key, value in dict(parts.get("places", {})).items() if key[0] not in EQUATION_KINDS}
+    assert read.source is not None
+    places.update({key: (read.source, place) for key, place in read.places.items()})
+    return {
+        "assignments": read.assignments,
+        "derivatives": read.derivatives,
+        "initials": read.initials,
+        "places": places,
+    }
+
+
+EQUATION_KINDS = ("assignment", "derivative", "initial")
+
+
+def _with_block_variances(parameters: Mapping[str, Parameter], blocks: tuple[Block, ...]) -> dict[str, Parameter]:
+    """Give the parameters with `iiv` as their block says it, so that a row always tells its variance."""
+    found = dict(parameters)
+    for block in blocks:
+        for name, row in zip(block.parameters, block.covariance, strict=True):
+            if name not in found or found[name].iiv == row[-1]:
+                continue
+            if found[name].iiv and not math.isclose(found[name].iiv, row[-1], rel_tol=1e-9):
+                raise ModelError(
+                    f"`{name}` has iiv = {found[name].iiv:g}, and the variance {row[-1]:g} in its block.",
+                    where=f"parameter {name}",
+                    remedy="Give its variance once, or the same.",
+                )
+            found[name] = replace(found[name], iiv=row[-1])
+    return found
+
+
+def _by_name(key: str, rows: Any) -> dict[str, Any]:
+    if isinstance(rows, Mapping):
+        wrong = [name for name, row in rows.items() if row.name != name]
+        if wrong:
+            raise ModelError(f"the row `{wrong[0]}` of {key} is called `{rows[wrong[0]].name}`.")
+        return dict(rows)
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.name in found:
+            raise ModelError(f"`{row.name}` stands twice in {key}.", remedy="Keep one of them.")
+        found[row.name] = row
+    return found

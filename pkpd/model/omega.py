@@ -1,0 +1,111 @@
+"""Omega: how the differences between people go together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Parameters whose ETAs are correlated.
+
+    Parameters
+    ----------
+    parameters
+        Names, two or more.
+    covariance
+        Lower triangle of the covariance matrix, one row a parameter: ``((0.06,), (0.01, 0.04))``.
+
+    Raises
+    ------
+    ModelError
+        The triangle has another shape, or no covariance matrix looks like this.
+    """
+
+    parameters: tuple[str, ...]
+    covariance: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        where = f"omega of {', '.join(self.parameters)}"
+        size = len(self.parameters)
+        if len(set(self.parameters)) != size or size < 2:
+            raise ModelError("a block needs two or more different parameters.", where=where)
+        if [len(row) for row in self.covariance] != list(range(1, size + 1)):
+            raise ModelError(
+                f"its rows have {', '.join(str(len(row)) for row in self.covariance)} values.",
+                where=where,
+                expected=f"The lower triangle has rows of {', '.join(str(n + 1) for n in range(size))} values.",
+            )
+        if not all(math.isfinite(value) for row in self.covariance for value in row):
+            raise ModelError("a value is not finite.", where=where)
+        try:
+            np.linalg.cholesky(self.matrix())
+        except np.linalg.LinAlgError:
+            raise ModelError(
+                "this is not a covariance matrix: it is not positive definite.",
+                where=where,
+                expected="Variances are above 0 and correlations between -1 and 1.",
+                remedy="Check the covariances; a correlation r is r * sqrt(variance * variance).",
+            ) from None
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Give the covariance matrix, shape (parameters, parameters)."""
+        full = np.zeros((len(self.parameters),) * 2)
+        for i, row in enumerate(self.covariance):
+            full[i, : i + 1] = row
+            full[: i + 1, i] = row
+        return full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omega:
+    """Variances and covariances of the ETAs: blocks, and a diagonal for the rest.
+
+    Parameters
+    ----------
+    blocks
+        Correlated parameters.
+    diagonal
+        (name, variance) of parameters outside the blocks, 0 left out.
+    """
+
+    blocks: tuple[Block, ...] = ()
+    diagonal: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [name for block in self.blocks for name in block.parameters] + [name for name, _ in self.diagonal]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ModelError(
+                f"{', '.join(twice)} has its variance twice.",
+                where="omega",
+                expected="A parameter stands in one block, or has iiv of its own.",
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameters that differ between people, blocks first."""
+        blocks = tuple(name for block in self.blocks for name in block.parameters)
+        return blocks + tuple(name for name, _ in self.diagonal)
+
+    def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Give the covariance matrix of the ETAs of `names`, shape (names, names); 0 for those that do not differ."""
+        position = {name: index for index, name in enumerate(names)}
+        full = np.zeros((len(names), len(names)))
+        for name, variance in self.diagonal:
+            if name in position:
+                full[position[name], position[name]] = variance
+        for block in self.blocks:
+            matrix = block.matrix()
+            for i, row in enumerate(block.parameters):
+                for j, column in enumerate(block.parameters):
+                    if row in position and column in position:
+                        full[position[row], position[column]] = matrix[i, j]
+        return full

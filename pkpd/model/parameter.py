@@ -1,0 +1,197 @@
+"""Parameters, constants and covariates: the numbers of a model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pkpd.errors import ModelError
+from pkpd.model.expression import Expr
+
+Transform = Literal["log", "logit", "none"]
+TRANSFORMS: tuple[str, ...] = ("log", "logit", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One row of the table of parameters: a typical value, and how people differ around it.
+
+    The value of a person is ``inverse(forward(typical) + eta) * times``.
+
+    Parameters
+    ----------
+    name
+        Lower case, as in the equations.
+    typical
+        Value of the typical person, in `unit`.
+    unit
+        Such as ``"L/h"``; ``"1"`` for a bare number.
+    lower, upper
+        Bounds of the typical value, in `unit`. With ``transform="log"`` the lower bound is at least 0.
+    transform
+        The scale on which people differ: ``"log"`` (log-normal), ``"logit"`` (between the bounds) or ``"none"``.
+    iiv, iov
+        Variances of the differences between people and between occasions, on the transformed scale.
+    times
+        A factor made of covariates, each a bare number in its declared unit; None for no factor.
+    fixed
+        True if a fit shall not move it.
+    rse
+        Published relative standard error, as a fraction; None if unknown.
+    label, source
+        What it is, and where its value comes from.
+
+    Raises
+    ------
+    ModelError
+        The values contradict each other.
+    """
+
+    name: str
+    typical: float
+    unit: str = "1"
+    lower: float = -math.inf
+    upper: float = math.inf
+    transform: Transform = "log"
+    iiv: float = 0.0
+    iov: float = 0.0
+    times: Expr | None = None
+    fixed: bool = False
+    rse: float | None = None
+    label: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"parameter {self.name}"
+        if self.transform not in TRANSFORMS:
+            raise ModelError(
+                f"transform is {self.transform!r}.", where=where, expected=f"Transforms: {', '.join(TRANSFORMS)}."
+            )
+        if not math.isfinite(self.typical):
+            raise ModelError(f"typical is {self.typical}.", where=where, expected="A finite number was expected.")
+        for name in ("iiv", "iov"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ModelError(
+                    f"{name} is {value:g}.", where=where, expected="It is a variance: 0 or more.",
+                    remedy="A CV of 30 % is a variance of 0.09 (or log(1 + 0.3 ** 2) = 0.086).",
+                )  # fmt: skip
+        if self.rse is not None and not (math.isfinite(self.rse) and self.rse >= 0):
+            raise ModelError(f"rse is {self.rse:g}.", where=where, expected="A fraction, 0 or more.")
+        if self.transform == "log":
+            self._check_log(where)
+        if self.transform == "logit" and not (math.isfinite(self.lower) and math.isfinite(self.upper)):
+            raise ModelError(
+                f"transform is logit, with the bounds {self.lower:g} and {self.upper:g}.",
+                where=where, expected="logit needs two finite bounds.", remedy="Give lower and upper.",
+            )  # fmt: skip
+        inside = (
+            self.lower < self.typical < self.upper
+            if self.transform == "logit"
+            else self.lower <= self.typical <= self.upper
+        )
+        if not (inside and self.lower < self.upper):
+            raise ModelError(
+                f"typical is {self.typical:g}, with the bounds {self.lower:g} and {self.upper:g}.",
+                where=where,
+                expected=f"It lies {'strictly ' if self.transform == 'logit' else ''}between them.",
+                remedy="Move the bounds or the value.",
+            )
+
+    def _check_log(self, where: str) -> None:
+        if self.typical <= 0:
+            raise ModelError(
+                f"typical is {self.typical:g}, and its transform is log.",
+                where=where, expected="A log-normal value is above 0.",
+                remedy='Say transform = "none", or "logit" with bounds.',
+            )  # fmt: skip
+        if self.lower == -math.inf:
+            object.__setattr__(self, "lower", 0.0)
+        if self.lower < 0:
+            raise ModelError(
+                f"lower is {self.lower:g}, and the transform is log.", where=where,
+                expected="A log-normal value is above 0.", remedy='Say lower = 0, or transform = "none".',
+            )  # fmt: skip
+
+    @property
+    def cv(self) -> float | None:
+        """Coefficient of variation between people, as a fraction; None where it has no meaning.
+
+        For a log-normal value sqrt(exp(variance) - 1); for a normal one SD / typical.
+        """
+        if self.transform == "log":
+            return math.sqrt(math.expm1(min(self.iiv, 700.0)))
+        if self.transform == "none" and self.typical != 0:
+            return math.sqrt(self.iiv) / abs(self.typical)
+        return None
+
+    def forward(self, value: Any) -> Any:
+        """Give values (natural scale, any shape) on the transformed scale."""
+        value = np.asarray(value, float)
+        if self.transform == "log":
+            return np.log(value)[()]
+        if self.transform == "logit":
+            return (np.log(value - self.lower) - np.log(self.upper - value))[()]
+        return value[()]
+
+    def inverse(self, transformed: Any) -> Any:
+        """Give transformed values (any shape) on the natural scale."""
+        transformed = np.asarray(transformed, float)
+        if self.transform == "log":
+            return np.exp(transformed)[()]
+        if self.transform == "logit":
+            return (self.lower + (self.upper - self.lower) * _expit(transformed))[()]
+        return transformed[()]
+
+    def d_inverse(self, transformed: Any) -> Any:
+        """Give the derivative of :meth:`inverse` at transformed values (any shape)."""
+        transformed = np.asarray(transformed, float)
+        if self.transform == "log":
+            return np.exp(transformed)[()]
+        if self.transform == "logit":
+            return ((self.upper - self.lower) * _expit(transformed) * _expit(-transformed))[()]
+        return np.ones_like(transformed)[()]
+
+
+def _expit(z: Any) -> Any:
+    # exp of a negative number only, so that nothing overflows
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, small) / (1.0 + small)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """A number that is never estimated: a molar mass, a conversion, a share."""
+
+    name: str
+    value: float
+    unit: str = "1"
+    label: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ModelError(
+                f"value is {self.value}.", where=f"constant {self.name}", expected="A finite number was expected."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covariate:
+    """A column of the data that the model uses; `reference` is the value of the typical person, if there is one."""
+
+    name: str
+    unit: str = "1"
+    reference: float | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.reference is not None and not math.isfinite(self.reference):
+            raise ModelError(
+                f"reference is {self.reference}.",
+                where=f"covariate {self.name}",
+                expected="A finite number was expected.",
+            )
