@@ -1,0 +1,12 @@
+"""A model and events become numbers and their sensitivities.
+
+`compile_model` makes a model ready to run, `bind` lets events meet it, `predict` gives the numbers.
+"""
+
+from __future__ import annotations
+
+from pkpd.engine.predict import Failure, Prediction, predict
+from pkpd.engine.program import Program, compile_model
+from pkpd.engine.schedule import Schedule, bind
+
+__all__ = ["Failure", "Prediction", "Program", "Schedule", "bind", "compile_model", "predict"]

@@ -1,0 +1,334 @@
+"""Machine code for several subjects side by side: expression graphs written as vector LLVM code.
+
+A *lane* is one subject; `WIDTH` lanes share a register and go through the same instructions, each with its own
+numbers, so that a subject's results never depend on its neighbours. An array of n values is laid out ``[n][WIDTH]``.
+Every generated function has the one signature ``void f(double *a0, ..., double *a5)``; which array is which is
+stated where the function is made (`pkpd.engine.lower`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from pkpd.engine.graph import COMPARISONS, Node, needed
+from pkpd.engine.workspace import POINTERS, WIDTH
+
+_double = ir.DoubleType()
+_vector = ir.VectorType(_double, WIDTH)
+_int64 = ir.IntType(64)
+_ints = ir.VectorType(_int64, WIDTH)
+_bools = ir.VectorType(ir.IntType(1), WIDTH)
+_signature = ir.FunctionType(ir.VoidType(), [ir.PointerType()] * POINTERS)
+#: Multiplications and additions may be fused; nothing else may change a result.
+_FLAGS = ("contract",)
+
+
+def constant(value: float) -> ir.Constant:
+    """`value` in every lane."""
+    return ir.Constant(_vector, [float(value)] * WIDTH)
+
+
+def _integers(value: int) -> ir.Constant:
+    return ir.Constant(_ints, [value] * WIDTH)
+
+
+class Lanes:
+    """One LLVM module of lane functions."""
+
+    def __init__(self, name: str) -> None:
+        self.module = ir.Module(name)
+        self._intrinsics: dict[str, ir.Function] = {}
+        self._library: dict[str, ir.Function] = {}
+
+    def __str__(self) -> str:
+        return str(self.module)
+
+    # -- functions from graphs -----------------------------------------------------------------------------------
+    def function(self, name: str, inputs: Sequence[dict[Node, int]], outputs: Sequence[Node | None]) -> None:
+        """Write a function that stores `outputs` (None: leave as it is) to its last used pointer.
+
+        Parameters
+        ----------
+        name
+            Symbol name.
+        inputs
+            For each pointer argument in turn, the leaves (or hoisted nodes) found there and their index.
+        outputs
+            Stored, in this order, to the pointer after the inputs.
+        """
+        builder = self._open(name)
+        slots = {node: (pointer, index) for pointer, table in enumerate(inputs) for node, index in table.items()}
+        values: dict[Node, Any] = {}
+        for node in needed([o for o in outputs if o is not None], slots):
+            if node in slots:
+                pointer, index = slots[node]
+                values[node] = _load(builder, builder.function.args[pointer], index)
+            else:
+                values[node] = self._operation(builder, node, [values[a] for a in node.args])
+        target = builder.function.args[len(inputs)]
+        for index, node in enumerate(outputs):
+            if node is not None:
+                _store(builder, _as_double(builder, values[node]), target, index)
+        builder.ret_void()
+
+    def _open(self, name: str) -> ir.IRBuilder:
+        function = ir.Function(self.module, _signature, name)
+        for argument in function.args:
+            argument.add_attribute("noalias")
+        return ir.IRBuilder(function.append_basic_block())
+
+    def _operation(self, b: ir.IRBuilder, node: Node, args: list[Any]) -> Any:
+        op = node.op
+        if op == "const":
+            return constant(node.value)
+        if op in ("and", "or"):
+            return getattr(b, op + "_")(_as_bool(b, args[0]), _as_bool(b, args[1]))
+        if op == "not":
+            return b.not_(_as_bool(b, args[0]))
+        if op == "if":
+            return b.select(_as_bool(b, args[0]), _as_double(b, args[1]), _as_double(b, args[2]))
+        args = [_as_double(b, a) for a in args]
+        if op in COMPARISONS:
+            # "!=" is true for NaN, as in IEEE 754; the others are false.
+            compare = b.fcmp_unordered if op == "!=" else b.fcmp_ordered
+            return compare(op, args[0], args[1])
+        arithmetic: dict[str, Callable[..., Any]] = {"+": b.fadd, "-": b.fsub, "*": b.fmul, "/": b.fdiv}
+        if op in arithmetic:
+            return arithmetic[op](args[0], args[1], flags=_FLAGS)
+        if op == "neg":
+            return b.fneg(args[0])
+        if op in ("exp", "log", "**"):
+            return b.call(self._library_function(op), args)
+        if op == "log10":
+            scaled = b.call(self._library_function("log"), args)
+            return b.fmul(scaled, constant(0.4342944819032518), flags=_FLAGS)
+        name = {"abs": "fabs"}.get(op, op)
+        return b.call(self._intrinsic(name, 1), args)
+
+    def _intrinsic(self, name: str, arguments: int) -> ir.Function:
+        if name not in self._intrinsics:
+            kind = ir.FunctionType(_vector, [_vector] * arguments)
+            self._intrinsics[name] = ir.Function(self.module, kind, f"llvm.{name}.v{WIDTH}f64")
+        return self._intrinsics[name]
+
+    # -- exp, log and power on lanes ----------------------------------------------------------------------------
+    def _library_function(self, op: str) -> ir.Function:
+        if op not in self._library:
+            writer = {"exp": self._write_exp, "log": self._write_log, "**": self._write_power}[op]
+            arguments = 2 if op == "**" else 1
+            name = {"**": "power"}.get(op, op)
+            function = ir.Function(self.module, ir.FunctionType(_vector, [_vector] * arguments), f"lane_{name}")
+            function.linkage = "internal"
+            self._library[op] = function
+            writer(ir.IRBuilder(function.append_basic_block()), *function.args)
+        return self._library[op]
+
+    def _write_exp(self, b: ir.IRBuilder, x: Any) -> None:
+        """exp by Cody-Waite reduction and the rational approximation of fdlibm's e_exp.c (error below 1 ulp)."""
+        nan = b.fcmp_unordered("uno", x, x)
+        safe = b.select(nan, constant(0.0), x)
+        safe = b.select(b.fcmp_ordered(">", safe, constant(710.0)), constant(710.0), safe)
+        safe = b.select(b.fcmp_ordered("<", safe, constant(-746.0)), constant(-746.0), safe)
+        k = b.call(self._intrinsic("rint", 1), [b.fmul(safe, constant(1.4426950408889634))])
+        high = b.fsub(safe, b.fmul(k, constant(6.93147180369123816490e-01)))
+        low = b.fmul(k, constant(1.90821492927058770002e-10))
+        r = b.fsub(high, low)
+        t = b.fmul(r, r)
+        p = _polynomial(
+            b,
+            t,
+            (
+                1.66666666666666019037e-01,
+                -2.77777777770155933842e-03,
+                6.61375632143793436117e-05,
+                -1.65339022054652515390e-06,
+                4.13813679705723846039e-08,
+            ),
+        )
+        c = b.fsub(r, b.fmul(t, p))
+        ratio = b.fdiv(b.fmul(r, c), b.fsub(constant(2.0), c))
+        y = b.fsub(constant(1.0), b.fsub(b.fsub(low, ratio), high))
+        # 2**k in two steps, since k may exceed the exponent of a double at either end.
+        whole = b.fptosi(k, _ints)
+        half = b.ashr(whole, _integers(1))
+        y = b.fmul(b.fmul(y, _power_of_two(b, half)), _power_of_two(b, b.sub(whole, half)))
+        b.ret(b.select(nan, x, y))
+
+    def _write_log(self, b: ir.IRBuilder, x: Any) -> None:
+        """Natural logarithm, after fdlibm's e_log.c (error below 1 ulp)."""
+        tiny = b.fcmp_ordered("<", x, constant(2.2250738585072014e-308))
+        scaled = b.select(tiny, b.fmul(x, constant(2.0**54)), x)
+        bits = b.bitcast(scaled, _ints)
+        exponent = b.sub(b.ashr(bits, _integers(52)), _integers(1023))
+        one_bits = _integers(0x3FF0000000000000)
+        m = b.bitcast(b.or_(b.and_(bits, _integers(0xFFFFFFFFFFFFF)), one_bits), _vector)
+        big = b.fcmp_ordered(">", m, constant(2.0**0.5))
+        m = b.select(big, b.fmul(m, constant(0.5)), m)
+        k = b.fadd(b.sitofp(exponent, _vector), b.select(big, constant(1.0), constant(0.0)))
+        k = b.fsub(k, b.select(tiny, constant(54.0), constant(0.0)))
+        f = b.fsub(m, constant(1.0))
+        s = b.fdiv(f, b.fadd(f, constant(2.0)))
+        z = b.fmul(s, s)
+        w = b.fmul(z, z)
+        odd = _polynomial(
+            b, w, (0.6666666666666735130, 0.2857142874366239149, 0.1818357216161805012, 0.1479819860511658591)
+        )
+        even = _polynomial(b, w, (0.3999999999940941908, 0.2222219843214978396, 0.1531383769920937332))
+        remainder = b.fadd(b.fmul(z, odd), b.fmul(w, even))
+        half = b.fmul(constant(0.5), b.fmul(f, f))
+        inner = b.fadd(b.fmul(s, b.fadd(half, remainder)), b.fmul(k, constant(1.90821492927058770002e-10)))
+        y = b.fsub(b.fmul(k, constant(6.93147180369123816490e-01)), b.fsub(b.fsub(half, inner), f))
+        infinity = constant(float("inf"))
+        y = b.select(b.fcmp_ordered("==", x, infinity), infinity, y)
+        y = b.select(b.fcmp_ordered("==", x, constant(0.0)), constant(float("-inf")), y)
+        y = b.select(b.fcmp_unordered("<", x, constant(0.0)), constant(float("nan")), y)
+        b.ret(y)
+
+    def _write_power(self, b: ir.IRBuilder, x: Any, g: Any) -> None:
+        """x ** g = exp(g log x) for x > 0; for x <= 0 it is 0, 1 or infinite for g > 0, g = 0, g < 0."""
+        y = b.call(self._library_function("exp"), [b.fmul(g, b.call(self._library_function("log"), [x]))])
+        positive = b.fcmp_ordered(">", g, constant(0.0))
+        edge = b.select(positive, constant(0.0), constant(float("inf")))
+        edge = b.select(b.fcmp_ordered("==", g, constant(0.0)), constant(1.0), edge)
+        edge = b.select(b.fcmp_unordered("uno", g, g), g, edge)
+        b.ret(b.select(b.fcmp_ordered("<=", x, constant(0.0)), edge, y))
+
+    # -- algebra on whole arrays, used by the solvers --------------------------------------------------------------
+    def write_combine(self) -> None:
+        """``combine(size, coefficients, y, k, out)``: out = y + sum over j of coefficients[j] * k[j], lane by lane.
+
+        ``size`` points to two whole numbers stored as doubles: the number of rows n, and of terms s.
+        ``coefficients`` is ``[s][WIDTH]``, ``y`` and ``out`` are ``[n][WIDTH]``, ``k`` is ``[s][n][WIDTH]``.
+        """
+        b = self._open("combine")
+        size, coefficients, y, k, out, _ = b.function.args
+        n = b.fptosi(b.load(size, typ=_double), _int64)
+        s = b.fptosi(b.load(b.gep(size, [_index(1)], source_etype=_double), typ=_double), _int64)
+
+        def row(b: ir.IRBuilder, i: Any) -> None:
+            def term(b: ir.IRBuilder, j: Any, total: Any) -> Any:
+                at = b.add(b.mul(j, n), i)
+                product = b.fmul(_load_at(b, coefficients, j), _load_at(b, k, at), flags=_FLAGS)
+                return b.fadd(total, product, flags=_FLAGS)
+
+            _store_at(b, _fold(b, s, _load_at(b, y, i), term), out, i)
+
+        _loop(b, n, row)
+        b.ret_void()
+
+    def write_norm(self) -> None:
+        """``norm(size, tolerance, error, y, ynew, out)``: the largest scaled error of each lane; NaN stays NaN.
+
+        ``tolerance`` points to rtol, atol; then ``largest``: ``[n][WIDTH]``, the largest ``|y|`` so far, which keeps
+        the control from chasing relative accuracy in a value that has all but vanished (1e-3 of its maximum).
+        """
+        b = self._open("norm")
+        size, tolerance, error, y, ynew, out = b.function.args
+        n = b.fptosi(b.load(size, typ=_double), _int64)
+        rtol = _broadcast(b, b.load(tolerance, typ=_double))
+        atol = _broadcast(b, b.load(b.gep(tolerance, [_index(1)], source_etype=_double), typ=_double))
+        largest = b.gep(tolerance, [_index(2)], source_etype=_double)
+        maximum, absolute = self._intrinsic("maximum", 2), self._intrinsic("fabs", 1)
+
+        def row(b: ir.IRBuilder, i: Any, worst: Any) -> Any:
+            scale = b.fmul(constant(1e-3), _load_at(b, largest, i))
+            for values in (y, ynew):
+                scale = b.call(maximum, [scale, b.call(absolute, [_load_at(b, values, i)])])
+            scale = b.fadd(b.fmul(rtol, scale), atol)
+            return b.call(maximum, [worst, b.call(absolute, [b.fdiv(_load_at(b, error, i), scale)])])
+
+        _store(b, _fold(b, n, constant(0.0), row), out, 0)
+        b.ret_void()
+
+    def write_accept(self) -> None:
+        """``accept(size, mask, new, old, largest)``: old = new where the lane's mask is 1, and largest follows |old|."""
+        b = self._open("accept")
+        size, mask, new, old, largest, _ = b.function.args
+        n = b.fptosi(b.load(size, typ=_double), _int64)
+        taken = b.fcmp_ordered(">", _load(b, mask, 0), constant(0.5))
+        maximum, absolute = self._intrinsic("maxnum", 2), self._intrinsic("fabs", 1)
+
+        def row(b: ir.IRBuilder, i: Any) -> None:
+            value = b.select(taken, _load_at(b, new, i), _load_at(b, old, i))
+            _store_at(b, value, old, i)
+            _store_at(b, b.call(maximum, [_load_at(b, largest, i), b.call(absolute, [value])]), largest, i)
+
+        _loop(b, n, row)
+        b.ret_void()
+
+
+# -- small pieces of LLVM -----------------------------------------------------------------------------------------
+def _index(i: int) -> ir.Constant:
+    return ir.Constant(_int64, i)
+
+
+def _load_at(b: ir.IRBuilder, pointer: Any, index: Any) -> Any:
+    return b.load(b.gep(pointer, [index], source_etype=_vector), typ=_vector, align=8)
+
+
+def _store_at(b: ir.IRBuilder, value: Any, pointer: Any, index: Any) -> None:
+    b.store(value, b.gep(pointer, [index], source_etype=_vector), align=8)
+
+
+def _broadcast(b: ir.IRBuilder, value: Any) -> Any:
+    single = b.insert_element(ir.Constant(_vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return b.shuffle_vector(single, ir.Constant(_vector, ir.Undefined), lanes)
+
+
+def _load(b: ir.IRBuilder, pointer: Any, index: int) -> Any:
+    return _load_at(b, pointer, _index(index))
+
+
+def _store(b: ir.IRBuilder, value: Any, pointer: Any, index: int) -> None:
+    _store_at(b, value, pointer, _index(index))
+
+
+def _loop(b: ir.IRBuilder, count: Any, body: Callable[[ir.IRBuilder, Any], None]) -> None:
+    _fold(b, count, None, lambda b, i, _: body(b, i))
+
+
+def _fold(b: ir.IRBuilder, count: Any, start: Any, step: Callable[[ir.IRBuilder, Any, Any], Any]) -> Any:
+    """A counted loop that carries one value; leaves the builder after the loop and returns the value there."""
+    before = b.block
+    head, body, after = (b.append_basic_block() for _ in range(3))
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(_int64)
+    i.add_incoming(_index(0), before)
+    carried = None
+    if start is not None:
+        carried = b.phi(start.type)
+        carried.add_incoming(start, before)
+    b.cbranch(b.icmp_signed("<", i, count), body, after)
+    b.position_at_end(body)
+    result = step(b, i, carried)
+    i.add_incoming(b.add(i, _index(1)), b.block)
+    if carried is not None:
+        carried.add_incoming(result, b.block)
+    b.branch(head)
+    b.position_at_end(after)
+    return carried
+
+
+def _polynomial(b: ir.IRBuilder, x: Any, coefficients: Sequence[float]) -> Any:
+    """By Horner's rule, lowest coefficient first."""
+    y = constant(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        y = b.fadd(b.fmul(y, x, flags=_FLAGS), constant(c), flags=_FLAGS)
+    return y
+
+
+def _power_of_two(b: ir.IRBuilder, k: Any) -> Any:
+    return b.bitcast(b.shl(b.add(k, _integers(1023)), _integers(52)), _vector)
+
+
+def _as_double(b: ir.IRBuilder, value: Any) -> Any:
+    return b.uitofp(value, _vector) if value.type == _bools else value
+
+
+def _as_bool(b: ir.IRBuilder, value: Any) -> Any:
+    return value if value.type == _bools else b.fcmp_unordered("!=", value, constant(0.0))

@@ -1,0 +1,308 @@
+"""From values of the parameters to predictions and their sensitivities, for whole batches of subjects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pkpd.engine.program import Functions, Program, solver
+from pkpd.engine.schedule import Schedule
+from pkpd.engine.tableaus import RODAS5P, TSIT5
+from pkpd.engine.workspace import (
+    BAD_INPUT,
+    BAD_VALUES,
+    DONE,
+    EXPLICIT,
+    ROSENBROCK,
+    STEP_TOO_SMALL,
+    STIFF,
+    TOO_MANY_STEPS,
+    WIDTH,
+    Batch,
+    make_layout,
+)
+from pkpd.errors import SolveError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Floats = npt.NDArray[np.float64]
+METHODS = {"explicit": EXPLICIT, "rosenbrock": ROSENBROCK}
+_TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed()}
+#: Subjects that one thread takes at a time.
+_PIECE = 32 * WIDTH
+_CAUSES = {
+    STEP_TOO_SMALL: "the step size fell below what the time can resolve: the solution grows without bound or jumps",
+    TOO_MANY_STEPS: "more than {limit} steps: the equations oscillate or their rates are extreme",
+    BAD_VALUES: "the initial state is not a number",
+    BAD_INPUT: "a dose cannot be given: bioavailability, lag, rate or duration is negative or not a number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no prediction for a subject.
+
+    Attributes
+    ----------
+    subject : str
+    time : float
+        How far the solution went, in the model's time unit.
+    cause : str
+    values : dict
+        The subject's parameters.
+    """
+
+    subject: str
+    time: float
+    time_unit: str
+    cause: str
+    values: dict[str, float]
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items())
+        return f"Subject {self.subject}: {self.cause}, at t = {self.time:.6g} {self.time_unit} ({shown})."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the model says at the observations.
+
+    Attributes
+    ----------
+    f : (records,) or (records, observables) array
+        Each record's own output; all observables if some records ask for all. NaN where the subject failed.
+    df : (records, wrt) or (records, observables, wrt) array, or None
+        Derivatives with respect to the parameters in `wrt`.
+    wrt : tuple of str
+    failures : list of Failure
+    method : (subjects,) array of str
+        What solved each subject.
+    steps : (subjects,) int array
+        Steps tried.
+    """
+
+    f: Floats
+    df: Floats | None
+    wrt: tuple[str, ...]
+    failures: list[Failure]
+    method: npt.NDArray[np.str_]
+    steps: npt.NDArray[np.int64]
+
+    def raise_failures(self) -> None:
+        """Raise a SolveError that lists the failures, if there are any."""
+        if not self.failures:
+            return
+        shown = "\n  ".join(str(f) for f in self.failures[:5])
+        more = f"\n  ... and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
+        raise SolveError(
+            f"the equations could not be solved for {len(self.failures)} of {len(self.method)} subjects.\n  {shown}{more}",
+            where="engine",
+            remedy="Look at the parameter values; a bound on the extreme one usually cures this.",
+        )
+
+
+def predict(
+    program: Program,
+    schedule: Schedule,
+    values: npt.ArrayLike,
+    *,
+    sensitivities: bool | Sequence[str] = False,
+    rtol: float = 1e-8,
+    atol: float | None = None,
+    threads: int | None = None,
+    method: str = "auto",
+    max_steps: int = 100_000,
+) -> Prediction:
+    """Predict all observations of all subjects.
+
+    Parameters
+    ----------
+    program, schedule
+        From `compile_model` and `bind`.
+    values : (subjects, parameters) array
+        Each subject's parameters, natural scale, in the order of ``program.parameters``; one row serves all subjects.
+    sensitivities
+        True: derivatives with respect to every parameter; or the names of some.
+    rtol, atol
+        Tolerances of the solver, per component of the state and of its sensitivities; `atol` defaults to
+        ``rtol * 1e-8``, on top of which a component is never controlled more tightly than 1e-3 rtol of its largest
+        value so far.
+    threads
+        None: as many as there are processors. The numbers do not depend on it.
+    method
+        ``"auto"`` (an explicit pair; a subject that turns out stiff is solved by the Rosenbrock method instead),
+        ``"explicit"`` or ``"rosenbrock"``.
+    max_steps
+        For one subject.
+
+    Raises
+    ------
+    SolveError
+        For arguments that make no sense. A subject that cannot be solved is not an error: see ``failures``.
+    """
+    wrt = _wrt(program, sensitivities)
+    table = _values(program, schedule, values)
+    if method not in ("auto", *METHODS):
+        raise SolveError(
+            f"`{method}` is not a method.", where="predict", expected=f"One of auto, {', '.join(METHODS)}."
+        )
+    if not 0.0 < rtol < 1.0:
+        raise SolveError(f"rtol is {rtol:g}.", where="predict", expected="A number between 0 and 1.")
+    run = _Run(program, schedule, table, wrt, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
+    everybody = np.arange(len(schedule.subjects), dtype=np.int64)
+    names = np.full(len(everybody), "explicit", dtype="U10")
+    if method == "rosenbrock":
+        names[:] = method
+        run.solve(ROSENBROCK, everybody, may_leave=False)
+    else:
+        run.solve(EXPLICIT, everybody, may_leave=method == "auto")
+        stiff = everybody[run.verdict == STIFF]
+        if len(stiff):
+            names[stiff] = "rosenbrock"
+            run.solve(ROSENBROCK, stiff, may_leave=False)
+    return run.prediction(names)
+
+
+class _Run:
+    """One call of `predict`: the arrays, and the solver let loose on them."""
+
+    def __init__(
+        self,
+        program: Program,
+        schedule: Schedule,
+        values: Floats,
+        wrt: tuple[str, ...],
+        rtol: float,
+        atol: float,
+        max_steps: int,
+        threads: int | None,
+    ) -> None:
+        self.program, self.schedule, self.values, self.wrt = program, schedule, values, wrt
+        self.functions: Functions = program.functions(wrt)
+        self.sizes = self.functions.sizes
+        self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
+        self.threads = threads or os.cpu_count() or 1
+        subjects, records = len(schedule.subjects), schedule.records
+        self.all_outputs = bool(np.any(schedule.record_output < 0))
+        self.stored = len(program.observables) if self.all_outputs else 1
+        self.f = np.full((records, self.stored), np.nan)
+        self.df = np.full((records, self.stored, len(wrt)), np.nan)
+        self.verdict = np.zeros(subjects, np.int64)
+        self.end_time = np.zeros(subjects)
+        self.steps = np.zeros(subjects, np.int64)
+        self.addresses = np.array(self.functions.addresses, np.int64)
+
+    def solve(self, method: int, order: npt.NDArray[np.int64], *, may_leave: bool) -> None:
+        """Solve the subjects in `order`, in pieces over threads."""
+        if not len(order):
+            return
+        solver()  # made before threads start, so that its message appears once
+        schedule = self.schedule
+        layout = make_layout(self.sizes, method, self.stored, schedule.most_events, schedule.most_doses)
+        packed = np.array(layout, np.int64)
+        arrays = schedule.arrays | {
+            "order": np.ascontiguousarray(order, np.int64),
+            "values": self.values,
+            "f": self.f,
+            "df": self.df,
+            "verdict": self.verdict,
+            "end_time": self.end_time,
+            "steps": self.steps,
+        }
+        switches = {
+            "moving": self.sizes.moving_bolus,
+            "autonomous": 1 - self.sizes.time_dependent,
+            "all_outputs": int(self.all_outputs),
+        }
+        batch = [switches[name] if name in switches else arrays[name].ctypes.data for name in Batch._fields]
+        tableau = _TABLEAUS[method]
+        entry = solver()
+
+        def piece(first: int) -> None:
+            w = np.zeros(layout.doubles)
+            q = np.zeros(layout.integers, np.int64)
+            w[layout.tolerance : layout.tolerance + 2] = self.rtol, self.atol
+            last = min(first + _PIECE, len(order))
+            own = (packed.ctypes.data, tableau.ctypes.data, self.addresses.ctypes.data)
+            entry(
+                method,
+                int(may_leave),
+                self.max_steps,
+                first,
+                last,
+                *own,
+                w.ctypes.data,
+                w.ctypes.data,
+                q.ctypes.data,
+                *batch,
+            )
+
+        firsts = range(0, len(order), _PIECE)
+        if self.threads == 1 or len(firsts) == 1:
+            for first in firsts:
+                piece(first)
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(piece, firsts))
+
+    def prediction(self, method: npt.NDArray[np.str_]) -> Prediction:
+        """Gather the results."""
+        failures = []
+        for s in np.flatnonzero(self.verdict != DONE):
+            subject_values = dict(zip(self.program.parameters, self.values[s].tolist(), strict=True))
+            cause = _CAUSES[int(self.verdict[s])].format(limit=self.max_steps)
+            strange = [n for n, v in subject_values.items() if not np.isfinite(v)]
+            if strange:
+                cause = f"{', '.join(strange)} is not a number"
+            failures.append(
+                Failure(
+                    self.schedule.subjects[s],
+                    float(self.end_time[s]),
+                    self.schedule.time_unit,
+                    cause,
+                    subject_values,
+                )
+            )
+        failed = np.flatnonzero(self.verdict != DONE)
+        lost = np.isin(self.schedule.record_subject, failed)
+        self.f[lost] = np.nan
+        self.df[lost] = np.nan
+        f, df = (self.f, self.df) if self.all_outputs else (self.f[:, 0], self.df[:, 0])
+        return Prediction(f, df if self.wrt else None, self.wrt, failures, method, self.steps)
+
+
+def _wrt(program: Program, sensitivities: bool | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(sensitivities, bool):
+        return program.parameters if sensitivities else ()
+    names = tuple(sensitivities)
+    for name in names:
+        if name not in program.parameters:
+            hint = did_you_mean(name, program.parameters)
+            raise SolveError(
+                f"`{name}` is not a parameter.",
+                where="predict",
+                expected=f"Parameters: {', '.join(program.parameters)}.",
+                remedy=f"Did you mean `{hint}`?" if hint else None,
+            )
+    return names
+
+
+def _values(program: Program, schedule: Schedule, values: npt.ArrayLike) -> Floats:
+    table = np.asarray(values, float)
+    if table.ndim == 1:
+        table = np.broadcast_to(table, (len(schedule.subjects), table.shape[0]))
+    wanted = (len(schedule.subjects), len(program.parameters))
+    if table.shape != wanted:
+        raise SolveError(
+            f"the values have the shape {table.shape}.",
+            where="predict",
+            expected=f"(subjects, parameters) = {wanted}: {', '.join(program.parameters)}.",
+        )
+    return np.ascontiguousarray(table)

@@ -1,0 +1,153 @@
+"""A model made ready to run: its generated functions, and the solver they are run by."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pkpd.engine import machine
+from pkpd.engine.workspace import ENTRY_ARGUMENTS, FUNCTIONS, Sizes
+from pkpd.errors import ModelError, did_you_mean
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+
+class Program:
+    """A model, what is observed of it, and the machine code for both.
+
+    Attributes
+    ----------
+    model : Model
+    parameters : tuple of str
+        Columns of the values that `predict` takes.
+    observables : tuple of str
+        What can be predicted: the model's outputs, or the names asked for.
+    """
+
+    def __init__(self, model: Model, observables: tuple[str, ...]) -> None:
+        self.model = model
+        self.parameters = tuple(model.parameters)
+        self.observables = observables
+        self._functions: dict[tuple[str, ...], Functions] = {}
+        self.functions(())
+
+    def functions(self, wrt: tuple[str, ...]) -> Functions:
+        """The generated functions, with sensitivities to the parameters in `wrt`."""
+        if wrt not in self._functions:
+            self._functions[wrt] = Functions(self.model, self.observables, wrt)
+        return self._functions[wrt]
+
+    def __repr__(self) -> str:
+        return f"Program({self.model.name!r}, observables={self.observables})"
+
+
+class Functions:
+    """The generated functions of one model for one set of sensitivities."""
+
+    def __init__(self, model: Model, observables: tuple[str, ...], wrt: tuple[str, ...]) -> None:
+        self.wrt = wrt
+
+        def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
+            from pkpd.engine.lanes import Lanes
+            from pkpd.engine.lower import Lowered
+
+            lowered = Lowered(model, observables, wrt)
+            lanes = Lanes(model.name)
+            lowered.write(lanes)
+            lanes.write_combine()
+            lanes.write_norm()
+            lanes.write_accept()
+            return lowered.sizes().to_dict(), str(lanes), FUNCTIONS
+
+        self._code = machine.obtain([model.hash, *observables, "wrt", *wrt], ("graph", "lanes", "lower"), make)
+        self.addresses = [self._code.address(name) for name in FUNCTIONS]
+
+    @property
+    def sizes(self) -> Sizes:
+        """How large the arrays of the functions are."""
+        return Sizes(**self._code.table)
+
+
+@lru_cache(maxsize=64)
+def _compile(model: Model, observables: tuple[str, ...]) -> Program:
+    errors = [finding for finding in model.check() if finding.severity == "error"]
+    if errors:
+        raise ModelError(findings=errors)
+    return Program(model, observables)
+
+
+def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program:
+    """Make a model ready to run.
+
+    Parameters
+    ----------
+    model
+        Any model without errors.
+    observe
+        Names of outputs, equations or states to predict; None: the model's outputs.
+
+    Returns
+    -------
+    Program
+        For `bind` and `predict`. Kept in memory and, as machine code, in the user's cache directory.
+
+    Raises
+    ------
+    ModelError
+        If the model has errors (all of them), or a name is not known.
+    """
+    observables = tuple(model.outputs) if observe is None else tuple(dict.fromkeys(observe))
+    known = [*(name for name, _ in model.assignments), *model.states, *model.parameters, *model.covariates]
+    for name in observables:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ModelError(
+                f"`{name}` cannot be observed: the model has no such name.",
+                where=f"model {model.name}",
+                expected="Known: " + ", ".join(known) + ".",
+                remedy=f"Did you mean `{hint}`?" if hint else None,
+            )
+    if not observables:
+        raise ModelError(
+            "there is nothing to predict.",
+            where=f"model {model.name}",
+            expected="At least one output.",
+            remedy="Add a row to [outputs], or name what to observe.",
+        )
+    return _compile(model, observables)
+
+
+class Solver:
+    """The compiled solver: one function, called by address."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
+            print("pkpd: compiling the solvers for this machine (once, about 15 s) ...", file=sys.stderr, flush=True)
+            from pkpd.engine.kernel import compile_entry
+
+            symbol, text = compile_entry()
+            return {"symbol": symbol}, text, (symbol,)
+
+        self._code = machine.obtain(["solver"], ("kernel",), make)
+        # numba's convention: a place for the result and one for an exception (neither is used), then the arguments.
+        words = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * ENTRY_ARGUMENTS
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *words)
+        self._call = prototype(self._code.address(self._code.table["symbol"]))
+
+    def __call__(self, *arguments: int) -> None:
+        """Solve; whole numbers and addresses, as `pkpd.engine.kernel` lists them. Releases the GIL."""
+        import ctypes
+
+        place = (ctypes.c_int64 * 2)()
+        self._call(ctypes.addressof(place), ctypes.addressof(place) + 8, *arguments)
+
+
+@lru_cache(maxsize=1)
+def solver() -> Solver:
+    """The solver of this machine; compiled on first use, which is announced."""
+    return Solver()
