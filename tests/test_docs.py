@@ -99,14 +99,15 @@ def test_examples_run(page, tmp_path, monkeypatch):
             for command in commands(block):
                 run(command, tmp_path)
         elif runs(block):
-            findings = pkpd.Model(block.text).check()
+            findings = pkpd.Model(block.text, resolve=pkpd.library.read).check()
             assert not findings, f"{page}:{block.line}: {[str(finding) for finding in findings]}"
     plt.close("all")
 
 
 def run(command: str, folder: Path) -> None:
     """Run one `pkpd` command line as a user would; it must succeed."""
-    words = [sys.executable, "-m", "pkpd.cli", *shlex.split(command, comments=True)[1:]]
+    main = "import sys; from pkpd.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", main, *shlex.split(command, comments=True)[1:]]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
@@ -148,3 +149,50 @@ def test_pages_build_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "html" / "index.html").is_file()
+
+
+def test_model_language_page_names_every_key():
+    import pkpd
+
+    page = (REPOSITORY / "docs" / "explain" / "model-language.md").read_text(encoding="utf-8")
+    # Each table gets a key that does not exist; the messages then list the keys that do.
+    text = """
+        zz = 1
+        [source]\nzz = 1
+        [units]\nzz = 1
+        [covariates]\nWT = { zz = 1 }
+        [constants]\nc = { value = 1, zz = 1 }
+        [parameters]\np = { typical = 1, zz = 1 }
+        [routes]\nr = { into = "a", zz = 1 }\nq = { inputs = [{ into = "a", zz = 1 }] }
+        [states]\na = { zz = 1 }
+        [outputs]\na = { zz = 1 }
+        [needs]\nb = { zz = 1 }
+        [dynamics]\nequations = "d/dt(a) = -p * a"\nzz = 1
+        [[omega]]\nzz = 1
+        [[checks]]\nzz = 1
+        [include]\ni = { zz = 1 }
+    """
+    with pytest.raises(pkpd.ModelError) as raised:
+        pkpd.Model(text)
+    lists = [f.expected for f in raised.value.findings if f.code == "unknown-key"]
+    assert len(lists) == 15
+    keys = {key.strip(" .") for expected in lists for key in expected.removeprefix("Keys:").split(",")}
+    unknown = [key for key in sorted(keys) if not re.search(rf"`{key}`|`\[+{key}\]+`", page)]
+    assert not unknown
+
+
+def test_dosing_page_lists_every_column_and_true_sentences():
+    import pkpd
+    from pkpd.data.columns import ALIASES, MEANING
+
+    page = (REPOSITORY / "docs" / "explain" / "dosing.md").read_text(encoding="utf-8")
+    assert [row for row in MEANING.items() if f"| `{row[0]}` | {row[1]} |" not in page] == []
+    assert [alias for alias in ALIASES.items() if f"`{alias[0]}` for `{alias[1]}`" not in page] == []
+    sentences = re.findall(r"^\| `([^`]+)` \| (.+) \|$", page.split("The grammar, in full")[0], flags=re.MULTILINE)
+    assert len(sentences) > 8
+    for sentence, meaning in sentences:
+        if meaning.startswith("refused"):
+            with pytest.raises(pkpd.DoseError):
+                pkpd.Regimen.read(sentence, "h")
+        else:
+            assert pkpd.Regimen.read(sentence, "h").count >= 1
