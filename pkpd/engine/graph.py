@@ -79,7 +79,7 @@ class Graph:
 
     # -- arithmetic, simplified only where the result stays exact -------------------------------------------------
     def add(self, a: Node, b: Node) -> Node:
-        """a + b"""
+        """A + b."""
         if a.op == "const" and b.op == "const":
             return self.const(a.value + b.value)
         if _is(a, 0.0):
@@ -93,7 +93,7 @@ class Graph:
         return self._make("+", _ordered(a, b))
 
     def sub(self, a: Node, b: Node) -> Node:
-        """a - b"""
+        """A - b."""
         if a.op == "const" and b.op == "const":
             return self.const(a.value - b.value)
         if _is(b, 0.0):
@@ -107,7 +107,7 @@ class Graph:
         return self._make("-", (a, b))
 
     def neg(self, a: Node) -> Node:
-        """-a"""
+        """-a."""
         if a.op == "const":
             return self.const(-a.value)
         if a.op == "neg":
@@ -117,7 +117,7 @@ class Graph:
         return self._make("neg", (a,))
 
     def mul(self, a: Node, b: Node) -> Node:
-        """a * b; static factors are gathered, so that they leave the inner loop."""
+        """A * b; static factors are gathered, so that they leave the inner loop."""
         if a.op == "const" and b.op == "const":
             return self.const(a.value * b.value)
         for x, y in ((a, b), (b, a)):
@@ -142,7 +142,7 @@ class Graph:
         return self._make("*", (first, second))
 
     def div(self, a: Node, b: Node) -> Node:
-        """a / b; division by a static value becomes multiplication by its reciprocal, computed once."""
+        """A / b; division by a static value becomes multiplication by its reciprocal, computed once."""
         if a.op == "const" and b.op == "const" and b.value != 0.0:
             return self.const(a.value / b.value)
         if _is(a, 0.0) and not _is(b, 0.0):
@@ -156,7 +156,7 @@ class Graph:
         return self._make("/", (a, b))
 
     def power(self, a: Node, b: Node) -> Node:
-        """a ** b; whole constant exponents become products, otherwise a <= 0 gives 0 for b > 0."""
+        """A ** b; whole constant exponents become products, otherwise a <= 0 gives 0 for b > 0."""
         if a.op == "const" and b.op == "const" and (a.value > 0.0 or b.value == int(b.value) > 0):
             return self.const(a.value**b.value)
         if b.op == "const":
@@ -178,7 +178,7 @@ class Graph:
         return self.mul(square, a) if n % 2 else square
 
     def unary(self, op: str, a: Node) -> Node:
-        """exp, log, log10, sqrt, abs, sin, cos, tanh, floor, not"""
+        """exp, log, log10, sqrt, abs, sin, cos, tanh, floor, not."""
         if op == "neg":
             return self.neg(a)
         if a.op == "const" and op in UNARY:
@@ -193,7 +193,7 @@ class Graph:
         return self._make(op, (a, b))
 
     def select(self, condition: Node, a: Node, b: Node) -> Node:
-        """`a` where `condition` holds, else `b`"""
+        """`a` where `condition` holds, else `b`."""
         return a if a is b else self._make("if", (condition, a, b))
 
     # -- from the model's expressions -------------------------------------------------------------------------------

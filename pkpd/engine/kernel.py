@@ -18,6 +18,8 @@ The order of one round:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
 from llvmlite import ir
@@ -30,7 +32,6 @@ from pkpd.engine.workspace import (
     BAD_INPUT,
     BAD_VALUES,
     BOLUS,
-    Batch,
     CANCELLED,
     COMBINE,
     COUNT,
@@ -51,7 +52,6 @@ from pkpd.engine.workspace import (
     LANE_DOUBLES,
     LANE_INTEGERS,
     LAST_STEP,
-    Layout,
     MILD_COUNT,
     NORM,
     OBSERVATION,
@@ -67,26 +67,27 @@ from pkpd.engine.workspace import (
     RUNNING,
     SOLVE,
     STEP,
-    STEPS,
     STEP_TOO_SMALL,
+    STEPS,
     STIFF,
     STIFF_COUNT,
     STOP,
     SUBJECT,
     TOO_MANY_STEPS,
     WIDTH,
+    Batch,
+    Layout,
 )
 
 _i8p = nb.types.CPointer(nb.int64)
 _f8p = nb.types.CPointer(nb.float64)
 
 
-@intrinsic
-def _call(typingctx, function, a, b, c, d, e, f):  # noqa: ANN001, ANN202
+def _call_at(typingctx, function, a, b, c, d, e, f):
     """Call a generated function at an address with the addresses of its arrays."""
     signature = nb.types.void(*([nb.int64] * (1 + POINTERS)))
 
-    def codegen(context, builder, _signature, args):  # noqa: ANN001, ANN202
+    def codegen(context, builder, _signature, args):
         pointer = ir.PointerType()
         kind = ir.FunctionType(ir.VoidType(), [pointer] * POINTERS)
         target = builder.inttoptr(args[0], kind.as_pointer())
@@ -96,16 +97,20 @@ def _call(typingctx, function, a, b, c, d, e, f):  # noqa: ANN001, ANN202
     return signature, codegen
 
 
+# Typed loosely: numba's decorator hides that the typing context is not an argument of the call.
+_call: Any = intrinsic(_call_at)
+
+
 _compile = nb.njit(error_model="numpy", nogil=True, fastmath={"contract"})
 
 
 @_compile
-def _at(base, offset):  # noqa: ANN001, ANN202
+def _at(base, offset):
     return base + 8 * offset
 
 
 @_compile
-def _load_subject(lo, lane, subject, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _load_subject(lo, lane, subject, fns, base, w, q, s):
     """Put a subject into a lane: parameters, covariates, its doses as events, its starting state."""
     for j in range(lo.parameters):
         w[lo.p + j * WIDTH + lane] = s.values[subject * lo.parameters + j]
@@ -130,13 +135,13 @@ def _load_subject(lo, lane, subject, fns, base, w, q, s):  # noqa: ANN001, ANN20
 
 
 @_compile
-def _set_covariates(lo, lane, row, w, s):  # noqa: ANN001, ANN202
+def _set_covariates(lo, lane, row, w, s):
     for j in range(lo.covariates):
         w[lo.c + j * WIDTH + lane] = s.covariates[row * lo.covariates + j]
 
 
 @_compile
-def _start_state(lo, lane, fns, base, w):  # noqa: ANN001, ANN202
+def _start_state(lo, lane, fns, base, w):
     """The initial state of the lane, with its sensitivities; also after a reset."""
     _call(fns[INITIAL], _at(base, lo.p), _at(base, lo.c), _at(base, lo.stage), base, base, base)
     for i in range(lo.size):
@@ -150,7 +155,7 @@ def _start_state(lo, lane, fns, base, w):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _make_events(lo, lane, subject, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _make_events(lo, lane, subject, fns, base, w, q, s):
     """All that happens to a subject, in order: its fixed items merged with the doses, which parameters may move."""
     count = 0
     item, last_item = s.item_start[subject], s.item_start[subject + 1]
@@ -186,7 +191,7 @@ def _make_events(lo, lane, subject, fns, base, w, q, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _add_event(lo, lane, at, time, key, kind, index, w, q):  # noqa: ANN001, ANN202
+def _add_event(lo, lane, at, time, key, kind, index, w, q):
     """Insert into the lane's list, which is kept sorted by (time, key); it nearly is already."""
     i = at
     while i > 0:
@@ -205,7 +210,7 @@ def _add_event(lo, lane, at, time, key, kind, index, w, q):  # noqa: ANN001, ANN
 
 
 @_compile
-def _read_dose(lo, lane, dose, d, w, s):  # noqa: ANN001, ANN202
+def _read_dose(lo, lane, dose, d, w, s):
     """Start and duration of a dose; its amount or rate goes to Layout.dose, with what the parameters do to them.
 
     There: the amount (bolus) or rate (infusion), its derivatives, those of the start, those of the end.
@@ -261,19 +266,22 @@ def _read_dose(lo, lane, dose, d, w, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _hoist(lo, fns, base):  # noqa: ANN001, ANN202
+def _hoist(lo, fns, base):
     _call(fns[HOIST], _at(base, lo.p), _at(base, lo.c), _at(base, lo.h), base, base, base)
 
 
 @_compile
-def _rhs(lo, fns, base, t, y, out):  # noqa: ANN001, ANN202
+def _rhs(lo, fns, base, t, y, out):
     _call(fns[RHS], _at(base, t), _at(base, y), _at(base, lo.h), _at(base, lo.inflow), _at(base, out), base)
 
 
 @_compile
-def _apply(lo, lane, kind, index, moving, fns, base, w, q, s):  # noqa: ANN001, ANN202
-    """Let one event act on its lane. What a parameter does to the *time* of a jump acts through the derivative:
-    a state that jumps from y- to y+ at time tau has dy+/dp = dy-/dp + dDelta/dp + (f(y-) - f(y+)) dtau/dp."""
+def _apply(lo, lane, kind, index, moving, fns, base, w, q, s):
+    """Let one event act on its lane.
+
+    What a parameter does to the *time* of a jump acts through the derivative: a state that jumps from y- to y+ at
+    time tau has dy+/dp = dy-/dp + dDelta/dp + (f(y-) - f(y+)) dtau/dp.
+    """
     n, wrt = lo.n, lo.wrt
     if kind == COVARIATES:
         _set_covariates(lo, lane, s.item_index[index], w, s)
@@ -317,14 +325,14 @@ def _apply(lo, lane, kind, index, moving, fns, base, w, q, s):  # noqa: ANN001, 
 
 
 @_compile
-def _stop_inflow(lo, lane, w):  # noqa: ANN001, ANN202
+def _stop_inflow(lo, lane, w):
     """No infusion runs: the inflow is exactly zero, whatever rounding the sums have left."""
     for i in range(lo.size):
         w[lo.inflow + i * WIDTH + lane] = 0.0
 
 
 @_compile
-def _cancel(lo, lane, row, w, q, s):  # noqa: ANN001, ANN202
+def _cancel(lo, lane, row, w, q, s):
     """A reset recorded in `row` ends all infusions and cancels whatever is still to come of earlier doses."""
     for i in range(q[lo.lane_state + POINTER * WIDTH + lane], q[lo.lane_state + COUNT * WIDTH + lane]):
         at = lo.event_kind + i * WIDTH + lane
@@ -337,7 +345,7 @@ def _cancel(lo, lane, row, w, q, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _next_stop(lo, lane, w, q):  # noqa: ANN001, ANN202
+def _next_stop(lo, lane, w, q):
     """The time of the next event that is more than an observation, else of the last observation."""
     count = q[lo.lane_state + COUNT * WIDTH + lane]
     for i in range(q[lo.lane_state + POINTER * WIDTH + lane], count):
@@ -351,7 +359,7 @@ def _next_stop(lo, lane, w, q):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _store(lo, lane, index, w, s):  # noqa: ANN001, ANN202
+def _store(lo, lane, index, w, s):
     """Copy the lane's observables to the results: all of them, or the record's own where one each is kept."""
     record = s.item_index[index]
     chosen = s.record_output[record]
@@ -364,12 +372,12 @@ def _store(lo, lane, index, w, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _observe(lo, fns, base, t, y):  # noqa: ANN001, ANN202
+def _observe(lo, fns, base, t, y):
     _call(fns[OBSERVE], _at(base, t), _at(base, y), _at(base, lo.h), _at(base, lo.observed), base, base)
 
 
 @_compile
-def _happen(lo, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _happen(lo, fns, base, w, q, s):
     """Handle, in every lane, all events of its present time. Returns whether any lane was disturbed."""
     disturbed = False
     stale = True
@@ -415,7 +423,7 @@ def _happen(lo, fns, base, w, q, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _fail(lo, lane, verdict, w, q, s):  # noqa: ANN001, ANN202
+def _fail(lo, lane, verdict, w, q, s):
     """Record why a subject ended and empty its lane."""
     subject = q[lo.lane_state + SUBJECT * WIDTH + lane]
     s.verdict[subject] = verdict
@@ -425,7 +433,7 @@ def _fail(lo, lane, verdict, w, q, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):
     """Write the observations that lie inside the accepted steps, one a lane and round."""
     while True:
         waiting = False
@@ -476,7 +484,7 @@ def _interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):  # noqa: ANN00
 
 
 @_compile
-def _end(lo, lane, w):  # noqa: ANN001, ANN202
+def _end(lo, lane, w):
     """Where the lane's present step ends: exactly at the stop if it reaches it."""
     end = w[lo.t + lane] + w[lo.lane + STEP * WIDTH + lane]
     stop = w[lo.lane + STOP * WIDTH + lane]
@@ -484,7 +492,7 @@ def _end(lo, lane, w):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _combine(lo, terms, y, k, out, fns, base, w):  # noqa: ANN001, ANN202
+def _combine(lo, terms, y, k, out, fns, base, w):
     w[lo.shape] = lo.size
     w[lo.shape + 1] = terms
     _call(
@@ -493,7 +501,7 @@ def _combine(lo, terms, y, k, out, fns, base, w):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _set_coefficients(lo, tableau, o, terms, scaled, w):  # noqa: ANN001, ANN202
+def _set_coefficients(lo, tableau, o, terms, scaled, w):
     """A row of the tableau for all lanes: times h (1), as it is (0), or over h (-1)."""
     for lane in range(WIDTH):
         h = w[lo.lane + STEP * WIDTH + lane]
@@ -503,13 +511,13 @@ def _set_coefficients(lo, tableau, o, terms, scaled, w):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _stage_times(lo, c, w):  # noqa: ANN001, ANN202
+def _stage_times(lo, c, w):
     for lane in range(WIDTH):
         w[lo.ts + lane] = w[lo.t + lane] + c * w[lo.lane + STEP * WIDTH + lane]
 
 
 @_compile
-def _explicit_step(lo, tableau, fns, base, w):  # noqa: ANN001, ANN202
+def _explicit_step(lo, tableau, fns, base, w):
     """Tsitouras' pair; stage 1 is there already. Leaves ynew, its error, and f(ynew) as the last stage."""
     s = 7
     c, e = s * s, s * s + 2 * s
@@ -524,7 +532,7 @@ def _explicit_step(lo, tableau, fns, base, w):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _rosenbrock_step(lo, tableau, autonomous, fns, base, w):  # noqa: ANN001, ANN202
+def _rosenbrock_step(lo, tableau, autonomous, fns, base, w):
     """Rodas5P in transformed variables u: (I/(gamma h) - J) u_i = f(y + sum a_ij u_j) + sum c_ij/h u_j + d_i h f_t.
 
     The Jacobian of the state with its sensitivities is block triangular with J on the diagonal: one factorisation
@@ -598,7 +606,7 @@ def _rosenbrock_step(lo, tableau, autonomous, fns, base, w):  # noqa: ANN001, AN
 
 
 @_compile
-def _looks_stiff(lo, lane, w, q):  # noqa: ANN001, ANN202
+def _looks_stiff(lo, lane, w, q):
     """Hairer's test of an explicit pair: is the step held back by stability (h |lambda| near its limit)?
 
     Stages six and seven of Tsitouras' pair belong to the same time, so that the difference of their derivatives over
@@ -625,7 +633,7 @@ def _looks_stiff(lo, lane, w, q):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _control(lo, lane, method, may_leave, limit, w, q):  # noqa: ANN001, ANN202
+def _control(lo, lane, method, may_leave, limit, w, q):
     """Accept or reject the lane's step and choose its next step size. Returns (accepted, verdict)."""
     error = w[lo.norm + lane]
     h = w[lo.lane + STEP * WIDTH + lane]
@@ -663,7 +671,7 @@ def _control(lo, lane, method, may_leave, limit, w, q):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _choose_step(lo, lane, w, q):  # noqa: ANN001, ANN202
+def _choose_step(lo, lane, w, q):
     """The step to try: what the control asks for, but never past the next stop nor leaving a sliver before it."""
     stop = _next_stop(lo, lane, w, q) if q[lo.lane_state + FRESH * WIDTH + lane] else w[lo.lane + STOP * WIDTH + lane]
     w[lo.lane + STOP * WIDTH + lane] = stop
@@ -680,7 +688,7 @@ def _choose_step(lo, lane, w, q):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _fill(lo, subject, last, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _fill(lo, subject, last, fns, base, w, q, s):
     """Give every empty lane its next subject. Returns the first subject not yet taken."""
     for lane in range(WIDTH):
         state = lo.lane_state + SUBJECT * WIDTH + lane
@@ -694,7 +702,7 @@ def _fill(lo, subject, last, fns, base, w, q, s):  # noqa: ANN001, ANN202
 
 
 @_compile
-def _solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, s):  # noqa: ANN001, ANN202
+def _solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, s):
     """Solve subjects first ... last - 1 of the order given."""
     stages = lo.stages
     dense = stages * stages + 3 * stages
@@ -761,7 +769,7 @@ def _solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, 
 
 
 @_compile
-def _accept(lo, new, old, largest, fns, base):  # noqa: ANN001, ANN202
+def _accept(lo, new, old, largest, fns, base):
     _call(
         fns[ACCEPT],
         _at(base, lo.shape),
@@ -805,7 +813,8 @@ def entry_source() -> str:
     layout = ", ".join(f"layout[{i}]" for i in range(LAYOUT_SIZE))
     return (
         f"def entry(method, may_leave, limit, first, last, layout, tableau, fns, base, w, q, {fields}):\n"
-        f"    solve(Layout({layout}), method, may_leave, limit, first, last, tableau, fns, base, w, q, Batch({fields}))\n"
+        f"    solve(Layout({layout}), method, may_leave, limit, first, last, tableau, fns, base, w, q,"
+        f" Batch({fields}))\n"
     )
 
 

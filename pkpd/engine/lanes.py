@@ -16,6 +16,9 @@ from llvmlite import ir
 from pkpd.engine.graph import COMPARISONS, Node, needed
 from pkpd.engine.workspace import POINTERS, WIDTH
 
+#: llvmlite's IRBuilder, whose decorators hide the `flags` argument from type checkers.
+Builder = Any
+
 _double = ir.DoubleType()
 _vector = ir.VectorType(_double, WIDTH)
 _int64 = ir.IntType(64)
@@ -74,13 +77,13 @@ class Lanes:
                 _store(builder, _as_double(builder, values[node]), target, index)
         builder.ret_void()
 
-    def _open(self, name: str) -> ir.IRBuilder:
+    def _open(self, name: str) -> Builder:
         function = ir.Function(self.module, _signature, name)
         for argument in function.args:
             argument.add_attribute("noalias")
         return ir.IRBuilder(function.append_basic_block())
 
-    def _operation(self, b: ir.IRBuilder, node: Node, args: list[Any]) -> Any:
+    def _operation(self, b: Builder, node: Node, args: list[Any]) -> Any:
         op = node.op
         if op == "const":
             return constant(node.value)
@@ -126,8 +129,8 @@ class Lanes:
             writer(ir.IRBuilder(function.append_basic_block()), *function.args)
         return self._library[op]
 
-    def _write_exp(self, b: ir.IRBuilder, x: Any) -> None:
-        """exp by Cody-Waite reduction and the rational approximation of fdlibm's e_exp.c (error below 1 ulp)."""
+    def _write_exp(self, b: Builder, x: Any) -> None:
+        """Exp by Cody-Waite reduction and the rational approximation of fdlibm's e_exp.c (error below 1 ulp)."""
         nan = b.fcmp_unordered("uno", x, x)
         safe = b.select(nan, constant(0.0), x)
         safe = b.select(b.fcmp_ordered(">", safe, constant(710.0)), constant(710.0), safe)
@@ -157,7 +160,7 @@ class Lanes:
         y = b.fmul(b.fmul(y, _power_of_two(b, half)), _power_of_two(b, b.sub(whole, half)))
         b.ret(b.select(nan, x, y))
 
-    def _write_log(self, b: ir.IRBuilder, x: Any) -> None:
+    def _write_log(self, b: Builder, x: Any) -> None:
         """Natural logarithm, after fdlibm's e_log.c (error below 1 ulp)."""
         tiny = b.fcmp_ordered("<", x, constant(2.2250738585072014e-308))
         scaled = b.select(tiny, b.fmul(x, constant(2.0**54)), x)
@@ -187,8 +190,8 @@ class Lanes:
         y = b.select(b.fcmp_unordered("<", x, constant(0.0)), constant(float("nan")), y)
         b.ret(y)
 
-    def _write_power(self, b: ir.IRBuilder, x: Any, g: Any) -> None:
-        """x ** g = exp(g log x) for x > 0; for x <= 0 it is 0, 1 or infinite for g > 0, g = 0, g < 0."""
+    def _write_power(self, b: Builder, x: Any, g: Any) -> None:
+        """X ** g = exp(g log x) for x > 0; for x <= 0 it is 0, 1 or infinite for g > 0, g = 0, g < 0."""
         y = b.call(self._library_function("exp"), [b.fmul(g, b.call(self._library_function("log"), [x]))])
         positive = b.fcmp_ordered(">", g, constant(0.0))
         edge = b.select(positive, constant(0.0), constant(float("inf")))
@@ -208,8 +211,8 @@ class Lanes:
         n = b.fptosi(b.load(size, typ=_double), _int64)
         s = b.fptosi(b.load(b.gep(size, [_index(1)], source_etype=_double), typ=_double), _int64)
 
-        def row(b: ir.IRBuilder, i: Any) -> None:
-            def term(b: ir.IRBuilder, j: Any, total: Any) -> Any:
+        def row(b: Builder, i: Any) -> None:
+            def term(b: Builder, j: Any, total: Any) -> Any:
                 at = b.add(b.mul(j, n), i)
                 product = b.fmul(_load_at(b, coefficients, j), _load_at(b, k, at), flags=_FLAGS)
                 return b.fadd(total, product, flags=_FLAGS)
@@ -233,7 +236,7 @@ class Lanes:
         largest = b.gep(tolerance, [_index(2)], source_etype=_double)
         maximum, absolute = self._intrinsic("maximum", 2), self._intrinsic("fabs", 1)
 
-        def row(b: ir.IRBuilder, i: Any, worst: Any) -> Any:
+        def row(b: Builder, i: Any, worst: Any) -> Any:
             scale = b.fmul(constant(1e-3), _load_at(b, largest, i))
             for values in (y, ynew):
                 scale = b.call(maximum, [scale, b.call(absolute, [_load_at(b, values, i)])])
@@ -244,14 +247,14 @@ class Lanes:
         b.ret_void()
 
     def write_accept(self) -> None:
-        """``accept(size, mask, new, old, largest)``: old = new where the lane's mask is 1, and largest follows |old|."""
+        """``accept(size, mask, new, old, largest)``: old = new in lanes whose mask is 1; largest follows |old|."""
         b = self._open("accept")
         size, mask, new, old, largest, _ = b.function.args
         n = b.fptosi(b.load(size, typ=_double), _int64)
         taken = b.fcmp_ordered(">", _load(b, mask, 0), constant(0.5))
         maximum, absolute = self._intrinsic("maxnum", 2), self._intrinsic("fabs", 1)
 
-        def row(b: ir.IRBuilder, i: Any) -> None:
+        def row(b: Builder, i: Any) -> None:
             value = b.select(taken, _load_at(b, new, i), _load_at(b, old, i))
             _store_at(b, value, old, i)
             _store_at(b, b.call(maximum, [_load_at(b, largest, i), b.call(absolute, [value])]), largest, i)
@@ -265,33 +268,33 @@ def _index(i: int) -> ir.Constant:
     return ir.Constant(_int64, i)
 
 
-def _load_at(b: ir.IRBuilder, pointer: Any, index: Any) -> Any:
+def _load_at(b: Builder, pointer: Any, index: Any) -> Any:
     return b.load(b.gep(pointer, [index], source_etype=_vector), typ=_vector, align=8)
 
 
-def _store_at(b: ir.IRBuilder, value: Any, pointer: Any, index: Any) -> None:
+def _store_at(b: Builder, value: Any, pointer: Any, index: Any) -> None:
     b.store(value, b.gep(pointer, [index], source_etype=_vector), align=8)
 
 
-def _broadcast(b: ir.IRBuilder, value: Any) -> Any:
+def _broadcast(b: Builder, value: Any) -> Any:
     single = b.insert_element(ir.Constant(_vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     lanes = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
     return b.shuffle_vector(single, ir.Constant(_vector, ir.Undefined), lanes)
 
 
-def _load(b: ir.IRBuilder, pointer: Any, index: int) -> Any:
+def _load(b: Builder, pointer: Any, index: int) -> Any:
     return _load_at(b, pointer, _index(index))
 
 
-def _store(b: ir.IRBuilder, value: Any, pointer: Any, index: int) -> None:
+def _store(b: Builder, value: Any, pointer: Any, index: int) -> None:
     _store_at(b, value, pointer, _index(index))
 
 
-def _loop(b: ir.IRBuilder, count: Any, body: Callable[[ir.IRBuilder, Any], None]) -> None:
+def _loop(b: Builder, count: Any, body: Callable[[Builder, Any], None]) -> None:
     _fold(b, count, None, lambda b, i, _: body(b, i))
 
 
-def _fold(b: ir.IRBuilder, count: Any, start: Any, step: Callable[[ir.IRBuilder, Any, Any], Any]) -> Any:
+def _fold(b: Builder, count: Any, start: Any, step: Callable[[Builder, Any, Any], Any]) -> Any:
     """A counted loop that carries one value; leaves the builder after the loop and returns the value there."""
     before = b.block
     head, body, after = (b.append_basic_block() for _ in range(3))
@@ -314,7 +317,7 @@ def _fold(b: ir.IRBuilder, count: Any, start: Any, step: Callable[[ir.IRBuilder,
     return carried
 
 
-def _polynomial(b: ir.IRBuilder, x: Any, coefficients: Sequence[float]) -> Any:
+def _polynomial(b: Builder, x: Any, coefficients: Sequence[float]) -> Any:
     """By Horner's rule, lowest coefficient first."""
     y = constant(coefficients[-1])
     for c in reversed(coefficients[:-1]):
@@ -322,13 +325,13 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: Sequence[float]) -> Any:
     return y
 
 
-def _power_of_two(b: ir.IRBuilder, k: Any) -> Any:
+def _power_of_two(b: Builder, k: Any) -> Any:
     return b.bitcast(b.shl(b.add(k, _integers(1023)), _integers(52)), _vector)
 
 
-def _as_double(b: ir.IRBuilder, value: Any) -> Any:
+def _as_double(b: Builder, value: Any) -> Any:
     return b.uitofp(value, _vector) if value.type == _bools else value
 
 
-def _as_bool(b: ir.IRBuilder, value: Any) -> Any:
+def _as_bool(b: Builder, value: Any) -> Any:
     return value if value.type == _bools else b.fcmp_unordered("!=", value, constant(0.0))

@@ -102,7 +102,8 @@ class Prediction:
         shown = "\n  ".join(str(f) for f in self.failures[:5])
         more = f"\n  ... and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
         raise SolveError(
-            f"the equations could not be solved for {len(self.failures)} of {len(self.method)} subjects.\n  {shown}{more}",
+            f"the equations could not be solved for {len(self.failures)} of {len(self.method)} subjects."
+            f"\n  {shown}{more}",
             where="engine",
             remedy="Look at the parameter values; a bound on the extreme one usually cures this.",
         )

@@ -318,7 +318,7 @@ class _Binding:
             if route is not None:
                 table[i, : widths[i]] = of_route[route.name]
         way = table[e.route[row], way_number] if len(row) else np.zeros(0, np.int64)
-        time = e.time[row] + number * e.ii[row]
+        time = np.asarray(e.time[row] + number * e.ii[row], float)
         mode = np.zeros(len(row), np.int64)
         for i, m in {(int(i), int(m)) for i, m in zip(way, e.mode[row], strict=True)}:
             which = (way == i) & (e.mode[row] == m)
