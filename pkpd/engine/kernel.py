@@ -607,7 +607,7 @@ def _rosenbrock_step(lo, tableau, autonomous, fns, base, w):
 
 @_compile
 def _looks_stiff(lo, lane, w, q):
-    """Hairer's test of an explicit pair: is the step held back by stability (h |lambda| near its limit)?
+    """Tell whether stability, not accuracy, holds the step back (h |lambda| near its limit), by Hairer's test.
 
     Stages six and seven of Tsitouras' pair belong to the same time, so that the difference of their derivatives over
     the difference of their states estimates |lambda| of the fastest part (Hairer and Wanner, DOPRI5).
