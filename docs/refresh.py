@@ -1,0 +1,109 @@
+"""Bring the parts of the pages that repeat what the code says up to date: ``python docs/refresh.py``.
+
+Between ``<!-- from the code: NAME -->`` and ``<!-- end -->`` stands what the function NAME below gives.
+``tests/test_docs.py`` fails when a page lags behind.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+PART = re.compile(r"(<!-- from the code: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+# Groups that no estimator of this version fills.
+NOT_YET = ("omega", "posterior", "sample_stats")
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Give a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def columns() -> str:
+    """Give the columns of a data file."""
+    from pkpd.data.columns import ALIASES, MEANING
+
+    aliases = ", ".join(f"`{theirs}` for `{ours}`" for theirs, ours in ALIASES.items())
+    rows = [(f"`{name}`", meaning) for name, meaning in MEANING.items()]
+    return f"\n{table(('column', 'meaning'), rows)}\nOther programs' names are understood: {aliases}.\n\n"
+
+
+def groups() -> str:
+    """Give the groups of a fit."""
+    from pkpd.schema import GROUPS
+
+    rows = [(f"`{name}`", meaning) for name, meaning in GROUPS.items() if name not in NOT_YET]
+    return f"\n{table(('group', 'holds'), rows)}\n"
+
+
+def variables() -> str:
+    """Give every variable of a fit."""
+    from pkpd.schema import DIMENSIONS, GROUPS, VARIABLES
+
+    text = f"\n{table(('dimension', 'is'), [(f'`{name}`', meaning) for name, meaning in DIMENSIONS.items()])}\n"
+    for group in GROUPS:
+        rows = [
+            (f"`{v.name}`", ", ".join(f"`{dim}`" for dim in v.dims) or "–", v.meaning, v.unit)
+            for (where, _), v in VARIABLES.items()
+            if where == group
+        ]
+        if rows and group not in NOT_YET:
+            text += f"### `{group}`\n\n{table(('variable', 'dimensions', 'meaning', 'unit'), rows)}\n"
+    return text
+
+
+def models() -> str:
+    """Give the shipped models."""
+    from pkpd import library
+
+    rows = [
+        (
+            f"`{entry.name}`",
+            entry.title,
+            entry.mark,
+            re.sub(r"doi:(\S+)", r"[doi](https://doi.org/\1)", entry.reference),
+        )
+        for entry in library.catalogue()
+    ]
+    return f"\n{table(('name', 'what it is', 'source', 'reference'), rows)}\n"
+
+
+def commands() -> str:
+    """Give every command with its options, from the docstrings that `--help` shows."""
+    from pkpd.cli import fits, models, simulate
+
+    text = "\n"
+    for command in (simulate.simulate, models.models, fits.run, fits.check, fits.report, fits.new):
+        body, _, parameters = (inspect.getdoc(command) or "").partition("Parameters\n----------\n")
+        parameters = re.split(r"\n(?:Returns|Raises|Notes|Examples)\n-+\n", parameters)[0]
+        kinds = inspect.signature(command).parameters
+        rows = []
+        for name, meaning in re.findall(r"^(\w+).*\n((?: .*\n?)+)", parameters, flags=re.MULTILINE):
+            places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+            option = name.rstrip("_").replace("_", "-")
+            shown = f"`{option.upper()}`" if kinds[name].kind in places else f"`--{option}`"
+            if kinds[name].kind is inspect.Parameter.VAR_KEYWORD:
+                shown = "`--<covariate>`"
+            rows.append((shown, " ".join(meaning.split())))
+        text += f"## `pkpd {command.__name__}`\n\n{body.strip()}\n\n{table(('', ''), rows)}\n"
+    return text
+
+
+PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in (columns, groups, variables, models, commands)}
+
+
+def fresh(text: str) -> str:
+    """Give a page with its parts as the code says today."""
+    return PART.sub(lambda match: f"{match[1]}{PARTS[match['name']]()}{match[3]}", text)
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.rglob("*.md")):
+        old = page.read_text(encoding="utf-8")
+        if (new := fresh(old)) != old:
+            page.write_text(new, encoding="utf-8")
+            print(f"refreshed {page.relative_to(DOCS)}")
