@@ -1,3 +1,132 @@
-"""Pharmacokinetic and pharmacodynamic models as readable text: simulate, fit, report."""
+"""Pharmacokinetic and pharmacodynamic models as readable text: simulate, fit, report.
+
+>>> import pkpd
+>>> model = pkpd.load("theophylline_boeckmann1994")
+>>> sim = pkpd.simulate(model, "320 mg oral", times=range(0, 25))
+
+The public names are listed in ``__all__`` and are imported when they are first used, so that ``import pkpd`` costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pkpd import errors, library, plots, project, units
+    from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
+    from pkpd.errors import (
+        CannotFit,
+        DataError,
+        DoseError,
+        Finding,
+        FitError,
+        FitFileError,
+        MismatchError,
+        ModelError,
+        ModelSyntaxError,
+        PkpdError,
+        SolveError,
+        UnitError,
+        UsageError,
+    )
+    from pkpd.estimation import Fit, Individual, Pooled, fit, load_fit
+    from pkpd.library import load
+    from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
+    from pkpd.reporting import report
+    from pkpd.simulation import attain, simulate, sustain
+
+_ROOMS = {
+    "pkpd": ("errors", "library", "plots", "project", "units"),
+    "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
+    "pkpd.errors": (
+        "CannotFit",
+        "DataError",
+        "DoseError",
+        "Finding",
+        "FitError",
+        "FitFileError",
+        "MismatchError",
+        "ModelError",
+        "ModelSyntaxError",
+        "PkpdError",
+        "SolveError",
+        "UnitError",
+        "UsageError",
+    ),
+    "pkpd.estimation": ("Fit", "Individual", "Pooled", "fit", "load_fit"),
+    "pkpd.library": ("load",),
+    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "parts"),
+    "pkpd.reporting": ("report",),
+    "pkpd.simulation": ("attain", "simulate", "sustain"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
+    # verbs
+    "load",
+    "read_data",
+    "fit",
+    "load_fit",
+    "simulate",
+    "attain",
+    "sustain",
+    "report",
+    # estimators
+    "Individual",
+    "Pooled",
+    # nouns
+    "Model",
+    "Parameter",
+    "Covariate",
+    "Omega",
+    "Output",
+    "Dose",
+    "Regimen",
+    "Events",
+    "Subject",
+    "Dataset",
+    "Fit",
+    # rooms
+    "library",
+    "parts",
+    "plots",
+    "project",
+    "units",
+    # what can go wrong
+    "errors",
+    "PkpdError",
+    "ModelError",
+    "ModelSyntaxError",
+    "UnitError",
+    "DataError",
+    "DoseError",
+    "MismatchError",
+    "SolveError",
+    "FitError",
+    "CannotFit",
+    "FitFileError",
+    "UsageError",
+    "Finding",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its room when it is first asked for."""
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module 'pkpd' has no attribute {name!r}")
+    if room == "pkpd":
+        return importlib.import_module(f"pkpd.{name}")
+    value = getattr(importlib.import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not imported yet among them."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,8 @@
+"""What would happen: models and regimens become labelled arrays, and answers to questions asked of them."""
+
+from __future__ import annotations
+
+from pkpd.simulation.simulate import simulate
+from pkpd.simulation.target import attain, sustain
+
+__all__ = ["attain", "simulate", "sustain"]

@@ -1,0 +1,116 @@
+"""Predictions at the records of a data set: PRED beside ID, TIME and DVID."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd import __version__
+from pkpd.errors import MismatchError
+from pkpd.likelihood.match import which_output
+from pkpd.likelihood.observations import with_references
+from pkpd.model import Model
+from pkpd.schema import describe
+from pkpd.simulation.source import read_source
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.data import Dataset
+    from pkpd.estimation import Fit
+
+
+def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = None) -> xr.Dataset:
+    """Predict every observation of a data set, those that do not count (MDV 1) among them.
+
+    Parameters
+    ----------
+    given : Model or Fit
+        A model predicts for the typical subject with the covariates of each; so does a fit, at its estimates. A fit in
+        which every subject has parameters of its own predicts each subject with these.
+    data : Dataset
+    threads : int, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        ``ID TIME DVID PRED UNIT`` along ``record``, in the order of the file; PRED is in the unit of its output, or in
+        percent where the record is a change (REF).
+
+    Raises
+    ------
+    DoseError, MismatchError
+        The doses or outputs of the data are not those of the model.
+    SolveError
+        The equations could not be solved for somebody.
+    """
+    import xarray as xr
+
+    from pkpd.engine import bind, compile_model, predict
+
+    model, values, origin = _values(given, data)
+    seen, events = data.observations, data.events()
+    ref = np.asarray(seen["REF"], dtype=float)
+    changes = np.flatnonzero(np.isfinite(ref))
+    rows = events.records
+    wanted = [(int(events.subject[rows[i]]), float(ref[i]), int(events.output[rows[i]])) for i in changes]
+    refs = sorted(set(wanted))
+    events, kept, added = with_references(events, refs)
+    program = compile_model(model)
+    answer = predict(program, bind(program, events), values, threads=threads)
+    answer.raise_failures()
+    record = np.cumsum(events.evid == 0) - 1
+    f = answer.f.reshape(len(events.records), -1)[:, 0]
+    pred = f[record[kept[rows]]]
+    if changes.size:
+        base = f[record[added[[refs.index(key) for key in wanted]]]]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pred[changes] = 100 * (pred[changes] / base - 1)
+    which = which_output(model, events.outputs)[events.output[kept[rows]]]
+    outputs = list(model.outputs.values())
+    unit = np.array([outputs[k].unit for k in which], dtype=str)
+    unit[changes] = "%"
+    columns: dict[str, Any] = {
+        "ID": np.asarray(seen["ID"], dtype=str),
+        "TIME": np.asarray(seen["TIME"], dtype=float),
+        "DVID": np.array([outputs[k].name for k in which], dtype=str),
+        "PRED": pred,
+        "UNIT": unit,
+    }
+    only = str(unit[0]) if len(set(unit.tolist())) == 1 else None
+    units = {"TIME": data.time_unit or model.time_unit, "PRED": only}
+    attrs = {
+        "model": model.name,
+        "model_hash": model.hash,
+        "parameters_from": origin,
+        "uncertainty": "none",
+        "data": data.origin,
+        "data_hash": data.sha256,
+        "source": f"pkpd {__version__}",
+    }
+    return xr.Dataset(
+        {name: ("record", column, describe("records", name, units.get(name))) for name, column in columns.items()},
+        {"record": np.arange(len(pred))},
+        attrs,
+    )
+
+
+def _values(given: Model | Fit, data: Dataset) -> tuple[Model, np.ndarray, str]:
+    """Give the model, the parameters of every subject of the data (S, P), and where they come from."""
+    from pkpd.estimation import Fit
+
+    if isinstance(given, Fit) and "subject" in given.estimates.dims:
+        model = given.model
+        own = given["subjects"]["individual"].sel(parameter=list(model.parameters))
+        missing = [name for name in data.ids if name not in own["subject"].values]
+        if missing:
+            raise MismatchError(
+                f"Subject {missing[0]} was not fitted.",
+                where=data.origin,
+                expected=f"Subjects of the fit: {', '.join(own['subject'].values.tolist())}.",
+                remedy="Take the fitted subjects of the data: data[[...]].",
+            )
+        return model, own.sel(subject=list(data.ids)).values, f"fit: {given.attrs['estimator']}"
+    source = read_source(given)
+    return source.model, np.tile(source.typical.natural, (len(data.ids), 1)), source.origin

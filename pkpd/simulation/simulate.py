@@ -1,0 +1,220 @@
+"""Models and regimens become labelled arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import DataError, UsageError
+from pkpd.simulation.arms import Plan, lay_out, read_arms, read_times
+from pkpd.simulation.cohort import Cohort, gather
+from pkpd.simulation.covariates import read_covariates
+from pkpd.simulation.outcome import Simulation
+from pkpd.simulation.source import Source, read_source
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.data import Dataset, Dose, Regimen
+    from pkpd.estimation import Fit
+    from pkpd.model import Model
+
+# Numbers that the engine gives back at once: 32 MiB, a chunk that stays small beside what it works on.
+_NUMBERS_AT_ONCE = 4_194_304
+
+
+def simulate(
+    model: Model | Fit,
+    regimens: Mapping[str, Regimen | Dose | str] | Regimen | Dose | str | Dataset,
+    *,
+    times: Sequence[float] | np.ndarray | range | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    uncertainty: bool | int = False,
+    variability: bool | Mapping[str, float] | None = None,
+    covariates: Mapping[str, Any] | None = None,
+    observe: Sequence[str] | str | None = None,
+    threads: int | None = None,
+) -> xr.Dataset:
+    """Simulate what happens to the outputs of a model over time.
+
+    Parameters
+    ----------
+    model : Model or Fit
+        A fit simulates at its estimates.
+    regimens : mapping of str to regimen, or one regimen, or Dataset
+        What is given, by arm. A regimen is a :class:`~pkpd.Regimen`, a :class:`~pkpd.Dose`, or text such as
+        ``"0.5 mg/kg iv over 40 min"``. A :class:`~pkpd.Dataset` brings its own people, doses and times.
+    times : sequence of float
+        When to look, in the model's time unit, rising from 0 on. Not with a Dataset.
+    n : int, optional
+        Number of subjects, who differ as the model's between-subject variances say. Left out: the typical subject.
+    seed : int, optional
+        Needed as soon as something is left to chance. Subject 7 is the same person in every arm, whatever `n` is.
+    uncertainty : bool or int
+        Draw the typical values as well, `True` for 100 times: from the covariance of a fit on its estimation scale, or
+        from the standard errors that a model's source printed (`rse`). Each draw has `n` new subjects.
+    variability : bool or mapping, optional
+        Whether the subjects differ: yes where `n` is given. ``{"cl": 0.09}`` puts other variances of ETAs in place of
+        the model's, without covariances.
+    covariates : mapping, optional
+        Name to number, or to one number for each subject, in the unit that the model states. One left out stands at
+        the model's reference, which the attribute ``covariates`` says.
+    observe : name or sequence of names, optional
+        Outputs, assigned names or states to give back; all outputs when left out.
+    threads : int, optional
+        The numbers do not depend on it.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable of dims ``(arm, draw, subject, time)`` for each name observed, with its unit in the attribute
+        ``units``; and ``individual`` ``(draw, subject, parameter)``, the parameters before the factors of the
+        covariates. The attributes say the model and its hash, the version, the seed, and under ``uncertainty`` what the
+        spread of the values holds: "between-subject variability", "parameter uncertainty", both, or "none".
+
+        For a Dataset: ``ID TIME DVID PRED`` along ``record``, one for each of its observations, in its order.
+
+    Raises
+    ------
+    UsageError
+        There is no seed where one is needed, `n` is no count, or nothing is known of the uncertainty asked for.
+    DataError
+        The times are empty, negative, out of order or not finite.
+    DoseError
+        A regimen cannot be read or given.
+    MismatchError
+        A covariate, a route or an output is not of the model.
+    SolveError
+        The equations could not be solved for somebody.
+
+    Examples
+    --------
+    >>> import pkpd
+    >>> model = pkpd.load("theophylline_boeckmann1994")
+    >>> sim = pkpd.simulate(model, {"once": "320 mg oral"}, times=range(0, 25), covariates={"WT": 70})
+    >>> sim["cp"].dims
+    ('arm', 'draw', 'subject', 'time')
+    """
+    from pkpd.data import Dataset
+
+    if isinstance(regimens, Dataset):
+        from pkpd.simulation.records import predict_records
+
+        _refuse_beside_dataset(
+            times=times,
+            n=n,
+            seed=seed,
+            uncertainty=uncertainty or None,
+            variability=variability or None,
+            covariates=covariates,
+            observe=observe,
+        )
+        return predict_records(model, regimens, threads=threads)
+    return compute(
+        read_source(model),
+        regimens,
+        times=times,
+        n=n,
+        seed=seed,
+        uncertainty=uncertainty,
+        variability=variability,
+        covariates=covariates,
+        observe=observe,
+        threads=threads,
+    ).labelled()
+
+
+def compute(
+    source: Source,
+    regimens: Any,
+    *,
+    times: Any,
+    n: int | None = None,
+    seed: int | None = None,
+    uncertainty: bool | int = False,
+    variability: bool | Mapping[str, float] | None = None,
+    covariates: Mapping[str, Any] | None = None,
+    observe: Sequence[str] | str | None = None,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Simulation:
+    """As :func:`simulate`, in plain arrays, which need no xarray.
+
+    Parameters
+    ----------
+    source : Source
+        The model, and how well its parameters are known.
+    on_progress : callable, optional
+        Told ``(done, total)`` individuals after each chunk.
+    """
+    from pkpd.engine import compile_model
+
+    model = source.model
+    arms = read_arms(regimens, model.time_unit)
+    when = read_times(times)
+    per = {dose.per for regimen in arms.values() for dose in regimen if dose.per}
+    people = read_covariates(model, covariates, doses_per=sorted(per))
+    cohort = gather(
+        model, source.typical, n=n, seed=seed, uncertainty=uncertainty, variability=variability, covariates=people
+    )
+    plan = lay_out(arms, when, people, model.time_unit)
+    names = None if observe is None else (observe,) if isinstance(observe, str) else tuple(observe)
+    program = compile_model(model, observe=names)
+    values = _predict(program, plan, cohort, len(when), threads=threads, on_progress=on_progress)
+    return Simulation(
+        model=model,
+        arms=arms,
+        times=when,
+        names=tuple(program.observables),
+        values=values,
+        cohort=cohort,
+        origin=source.origin,
+    )
+
+
+def _predict(
+    program: Any,
+    plan: Plan,
+    cohort: Cohort,
+    times: int,
+    *,
+    threads: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
+    """All arms of a chunk of individuals in one call of the engine. Shape (arm, draw, subject, time, observable)."""
+    from pkpd.engine import bind, predict
+
+    order = [cohort.parameters.index(name) for name in program.parameters]
+    individuals = cohort.values.reshape(-1, len(cohort.parameters))[:, order]
+    total, wide = len(individuals), len(program.observables)
+    chunk = max(1, min(total, _NUMBERS_AT_ONCE // max(1, plan.arms * times * wide)))
+    result = np.empty((plan.arms, total, times, wide))
+    schedule, bound = None, None
+    for first in range(0, total, chunk):
+        which = np.arange(first, min(first + chunk, total))
+        # Without covariates of their own all subjects have the same events, whoever they are.
+        needed = (len(which), int(which[0]) % cohort.subjects if plan.each else 0)
+        if needed != bound:
+            labels = [f"subject {i % cohort.subjects + 1}" for i in which]
+            schedule, bound = bind(program, plan.batch(which % cohort.subjects, labels)), needed
+        answer = predict(program, schedule, np.tile(individuals[which], (plan.arms, 1)), threads=threads)
+        answer.raise_failures()
+        result[:, which] = answer.f.reshape(plan.arms, len(which), times, wide)
+        if on_progress is not None:
+            on_progress(int(which[-1]) + 1, total)
+    return result.reshape(plan.arms, cohort.draws, cohort.subjects, times, wide)
+
+
+def _refuse_beside_dataset(**given: Any) -> None:
+    extra = [name for name, value in given.items() if value is not None]
+    if extra:
+        cls = DataError if extra == ["times"] else UsageError
+        raise cls(
+            f"`{extra[0]}` is given beside a Dataset.",
+            where="simulate(data)",
+            expected="A model and a Dataset alone: the data bring their own people, doses, covariates and times.",
+            remedy=f"Leave out {', '.join(extra)}, or simulate a Regimen.",
+        )

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pkpd
+from pkpd.errors import DataError, DoseError, MismatchError, ModelError, PkpdError, UsageError
+from pkpd.simulation import simulate as module_function
+from pkpd.simulation import simulate as simulate_again
+
+KETAMINE = pkpd.load("ketamine_kamp2020")
+TEXT = """
+title = "one compartment"
+[covariates]
+WT = { unit = "kg", reference = 70 }
+[parameters]
+cl = { typical = 5.0, unit = "L/h", iiv = 0.09, rse = 0.1 }
+v = { typical = 50.0, unit = "L", iiv = 0.04, times = "WT / 70" }
+[routes]
+iv = { into = "central", cmt = 1 }
+[dynamics]
+equations = '''
+cp = central / v
+d/dt(central) = -cl * cp
+'''
+[outputs]
+cp = { unit = "mg/L", label = "drug in plasma" }
+"""
+ONE = pkpd.Model(TEXT)
+TIMES = np.array([0.0, 0.5, 2 / 3, 1.0, 6.0, 24.0])
+
+
+def test_typical_subject_against_published_parameters() -> None:
+    # 35 mg over 40 min in the three-compartment model of Kamp 2020: 253.05183 ng/mL at the end of the infusion.
+    sim = pkpd.simulate(KETAMINE, "0.5 mg/kg iv over 40 min", times=TIMES, covariates={"WT": 70})
+    assert float(sim["cp"].sel(time=2 / 3).item()) == pytest.approx(0.25305183, rel=1e-7)
+
+
+def test_one_compartment_exactly() -> None:
+    sim = pkpd.simulate(ONE, "100 mg iv", times=TIMES, covariates={"WT": 35})
+    assert np.allclose(sim["cp"].values.ravel(), 100 / 25 * np.exp(-5 / 25 * TIMES), rtol=1e-7)
+
+
+def test_labels_and_units() -> None:
+    sim = pkpd.simulate(ONE, {"once": "100 mg iv", "none": pkpd.Regimen(())}, times=[0, 1])
+    assert sim["cp"].dims == ("arm", "draw", "subject", "time")
+    assert sim["cp"].attrs == {"long_name": "drug in plasma", "units": "mg/L", "uncertainty": "none"}
+    assert sim["time"].attrs["units"] == "h"
+    assert sim["arm"].values.tolist() == ["once", "none"]
+    assert sim["regimen"].values.tolist() == ["100 mg iv", "no dose"]
+    assert np.all(sim["cp"].sel(arm="none") == 0)
+    assert sim["individual"].sel(parameter="cl").item() == 5.0
+    assert sim.attrs["model_hash"] == ONE.hash
+    assert sim.attrs["seed"] == "none"
+    assert sim.attrs["source"] == f"pkpd {pkpd.__version__}"
+    assert sim.attrs["covariates"] == "WT = 70 kg (reference)"
+
+
+def test_arms_are_what_each_is_alone() -> None:
+    arms = {"a": "0.5 mg/kg iv over 40 min", "b": pkpd.Dose(70, route="iv"), "c": "10 mg iv every 6 h x 3"}
+    weights = np.array([50.0, 70, 110])
+    together = pkpd.simulate(KETAMINE, arms, times=TIMES, covariates={"WT": weights})
+    assert together.attrs["uncertainty"] == "none"
+    for name, regimen in arms.items():
+        for subject, weight in enumerate(weights, start=1):
+            alone = pkpd.simulate(KETAMINE, regimen, times=TIMES, covariates={"WT": weight})
+            own = together["cp"].sel(arm=name, subject=subject)
+            assert np.allclose(own.values.ravel(), alone["cp"].values.ravel(), rtol=1e-12, atol=0)
+
+
+def test_the_text_of_one_regimen_names_its_arm() -> None:
+    sim = pkpd.simulate(KETAMINE, "0.5 mg/kg iv over 40 min", times=[1])
+    assert sim["arm"].item() == "0.5 mg/kg iv over 40 min"
+
+
+def test_between_subject_variability_has_the_variances_of_the_model() -> None:
+    sim = pkpd.simulate(ONE, "100 mg iv", times=[1], n=20_000, seed=1)
+    eta = np.log(sim["individual"].values[0] / [5.0, 50.0])
+    assert np.allclose(np.cov(eta.T), [[0.09, 0.0], [0.0, 0.04]], atol=0.002)
+    assert np.allclose(eta.mean(axis=0), 0, atol=0.01)
+    assert sim.attrs["uncertainty"] == "between-subject variability"
+    assert sim["cp"].attrs["uncertainty"] == "between-subject variability"
+
+
+def test_correlated_blocks() -> None:
+    from dataclasses import replace
+
+    from pkpd.model import Block
+
+    parameters = {name: replace(row, iiv=0.0) for name, row in ONE.parameters.items()}
+    block = Block(parameters=("cl", "v"), covariance=((0.09,), (0.03, 0.04)))
+    model = ONE.replace(parameters=parameters, blocks=(block,))
+    sim = pkpd.simulate(model, "100 mg iv", times=[1], n=20_000, seed=1)
+    eta = np.log(sim["individual"].values[0] / [5.0, 50.0])
+    assert np.allclose(np.cov(eta.T), [[0.09, 0.03], [0.03, 0.04]], atol=0.002)
+
+
+def test_the_same_people_in_every_arm_and_for_any_number() -> None:
+    many = pkpd.simulate(ONE, {"a": "100 mg iv", "b": "100 mg iv"}, times=[0, 1, 6], n=50, seed=4)
+    few = pkpd.simulate(ONE, "100 mg iv", times=[0, 1, 6], n=7, seed=4)
+    assert np.array_equal(many["cp"].values[0], many["cp"].values[1])
+    assert np.array_equal(few["cp"].values[0, 0], many["cp"].values[0, 0, :7])
+
+
+def test_chunks_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    options = {"times": TIMES, "n": 23, "seed": 5, "uncertainty": 3, "covariates": {"WT": np.linspace(50, 90, 23)}}
+    arms = {"a": "1 mg/kg iv", "b": "50 mg iv over 1 h"}
+    whole = pkpd.simulate(ONE, arms, threads=1, **options)  # type: ignore[arg-type]
+    monkeypatch.setattr(sys.modules["pkpd.simulation.simulate"], "_NUMBERS_AT_ONCE", 100)
+    pieces = pkpd.simulate(ONE, arms, threads=2, **options)  # type: ignore[arg-type]
+    assert whole.identical(pieces)
+
+
+def test_draws_of_published_standard_errors() -> None:
+    sim = pkpd.simulate(ONE, "100 mg iv", times=[1], seed=2, uncertainty=4000)
+    drawn = sim["individual"].values[:, 0]
+    assert np.std(np.log(drawn[:, 0])) == pytest.approx(0.1, rel=0.05)
+    assert np.all(drawn[:, 1] == 50.0)
+    assert sim.attrs["uncertainty"] == "parameter uncertainty"
+    assert "No standard error is known of v" in sim.attrs["notes"]
+
+
+def test_draws_and_subjects_together() -> None:
+    sim = pkpd.simulate(ONE, "100 mg iv", times=[1, 2], n=4, seed=2, uncertainty=True)
+    assert dict(sim.sizes)["draw"] == 100
+    assert sim.attrs["uncertainty"] == "between-subject variability and parameter uncertainty"
+    first = pkpd.simulate(ONE, "100 mg iv", times=[1, 2], n=4, seed=2)
+    centre = pkpd.simulate(ONE, "100 mg iv", times=[1, 2], seed=2, uncertainty=100)
+    eta = np.log(sim["individual"].values[0] / centre["individual"].values[0])
+    assert np.allclose(eta, np.log(first["individual"].values[0] / [5.0, 50.0]), atol=1e-12)
+
+
+def test_variances_of_the_callers_own() -> None:
+    sim = pkpd.simulate(KETAMINE, "35 mg iv", times=[1], n=5000, seed=1, variability={"cl": 0.25})
+    assert np.std(np.log(sim["individual"].sel(parameter="cl").values)) == pytest.approx(0.5, rel=0.05)
+    assert np.all(sim["individual"].sel(parameter="v1").values == 25)
+
+
+def test_subjects_who_differ_in_covariates_alone() -> None:
+    sim = pkpd.simulate(KETAMINE, "35 mg iv", times=[1], n=3, variability=False, covariates={"WT": [50, 70, 90]})
+    assert sim.sizes["subject"] == 3
+    assert sim["WT"].values.tolist() == [50, 70, 90]
+
+
+def test_states_and_computed_names_can_be_observed() -> None:
+    sim = pkpd.simulate(ONE, "100 mg iv", times=[0, 1], observe=["central", "cp"])
+    assert sim["central"].attrs["units"] == "mg"
+    assert sim["central"].values.ravel()[0] == pytest.approx(100)
+    assert np.allclose(sim["central"] / 50, sim["cp"])
+
+
+def test_public_function_is_the_one_of_the_room() -> None:
+    assert pkpd.simulate is module_function is simulate_again
+
+
+@pytest.mark.parametrize(
+    "options, error, says",
+    [
+        ({"times": []}, DataError, "empty"),
+        ({"times": None}, DataError, "no times"),
+        ({"times": [0, np.nan]}, DataError, "Time number 2, nan"),
+        ({"times": [-1, 0]}, DataError, "Time number 1, -1, is negative"),
+        ({"times": [0, 2, 1]}, DataError, "Time number 3, 1, is not later"),
+        ({"times": [[0, 1]]}, DataError, "times are"),
+        ({"times": "day"}, DataError, "times are"),
+        ({"n": 5}, UsageError, "no seed"),
+        ({"n": 5, "seed": 1.5}, UsageError, "seed is 1.5"),
+        ({"n": 0, "seed": 1}, UsageError, "n is 0"),
+        ({"n": True, "seed": 1}, UsageError, "n is True"),
+        ({"uncertainty": True}, UsageError, "no seed"),
+        ({"uncertainty": 1, "seed": 1}, UsageError, "uncertainty is 1"),
+        ({"covariates": {"wt": 70}}, MismatchError, "Did you mean `WT`"),
+        ({"covariates": {"WT": np.nan}}, MismatchError, "finite"),
+        ({"covariates": {"WT": "heavy"}}, MismatchError, "'heavy'"),
+        ({"covariates": {"WT": [70, np.inf]}}, MismatchError, "inf for subject 2"),
+        ({"covariates": {"WT": [60, 70]}, "n": 3, "seed": 1}, MismatchError, "n is 3, but WT has 2"),
+        ({"variability": {"kl": 0.1}, "n": 3, "seed": 1}, MismatchError, "no parameter"),
+        ({"variability": {"cl": -0.1}, "n": 3, "seed": 1}, ModelError, "0 or more"),
+        ({"observe": "cpp"}, ModelError, "Did you mean `cp`"),
+    ],
+)
+def test_wrong_options(options: dict[str, object], error: type[PkpdError], says: str) -> None:
+    with pytest.raises(error, match=says):
+        pkpd.simulate(ONE, "100 mg iv", **{"times": [0, 1], **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "regimen, error, says",
+    [
+        ({}, DoseError, "no arm"),
+        (35, DoseError, "35 is no regimen"),
+        ("", DoseError, "."),
+        ("-35 mg iv", DoseError, "35"),
+        ("35 mg nasal", PkpdError, "nasal"),
+        ("35 L iv", PkpdError, "L"),
+        ({"slow": "35 mg iv over 40 mim"}, DoseError, "arm `slow`"),
+    ],
+)
+def test_wrong_regimens(regimen: object, error: type[PkpdError], says: str) -> None:
+    with pytest.raises(error, match=says):
+        pkpd.simulate(ONE, regimen, times=[0, 1])  # type: ignore[arg-type]
+
+
+def test_a_dose_per_kg_needs_weights_above_zero() -> None:
+    with pytest.raises(MismatchError, match="subject 2"):
+        pkpd.simulate(ONE, "1 mg/kg iv", times=[1], covariates={"WT": [70, 0]})
+
+
+def test_a_dose_per_kg_of_a_model_without_weight() -> None:
+    model = ONE.replace(covariates={}, parameters={"cl": ONE.parameters["cl"], "v": _without_factor()})
+    with pytest.raises(MismatchError, match=r'covariates=\{"WT"'):
+        pkpd.simulate(model, "1 mg/kg iv", times=[1])
+    sim = pkpd.simulate(model, "1 mg/kg iv", times=[0], covariates={"WT": 80})
+    assert sim["cp"].item() == pytest.approx(80 / 50)
+    with pytest.raises(MismatchError, match="no covariate"):
+        pkpd.simulate(model, "70 mg iv", times=[1], covariates={"WT": 80})
+
+
+def _without_factor() -> pkpd.Parameter:
+    from dataclasses import replace
+
+    return replace(ONE.parameters["v"], times=None)
+
+
+def test_subjects_who_would_all_be_the_same() -> None:
+    with pytest.raises(UsageError, match="no parameter of `ketamine_kamp2020` varies"):
+        pkpd.simulate(KETAMINE, "35 mg iv", times=[1], n=10, seed=1)
+
+
+def test_uncertainty_that_nobody_published() -> None:
+    with pytest.raises(UsageError, match="does not say how well"):
+        pkpd.simulate(KETAMINE, "35 mg iv", times=[1], uncertainty=True, seed=1)
+
+
+def test_neither_model_nor_fit() -> None:
+    with pytest.raises(UsageError, match="A str was given"):
+        pkpd.simulate("ketamine_kamp2020", "35 mg iv", times=[1])  # type: ignore[arg-type]
+
+
+def test_netcdf_round_trip(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    import xarray as xr
+
+    sim = pkpd.simulate(ONE, {"a": "100 mg iv"}, times=[0, 1], n=3, seed=1)
+    sim.to_netcdf(tmp_path / "sim.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "sim.nc", engine="h5netcdf") as back:
+        assert np.array_equal(back["cp"].values, sim["cp"].values)
+        assert back["cp"].attrs["units"] == "mg/L"
+        assert back.attrs["uncertainty"] == "between-subject variability"
