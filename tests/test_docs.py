@@ -1,6 +1,6 @@
 """The README and the documentation are true: every example runs, every file they name exists, the pages build.
 
-What runs, page by page, in a folder that holds a copy of `fits/`:
+What runs, page by page, in a folder that holds a copy of `fits/` and of the data files beside the page:
 
 - ```python blocks, in order, in one namespace;
 - ```console blocks: each line that starts with `$ pkpd` (other commands are for the reader alone);
@@ -89,6 +89,9 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
     if (REPOSITORY / "fits").is_dir():
         shutil.copytree(REPOSITORY / "fits", tmp_path / "fits")
+    if page.parent != REPOSITORY:
+        for data in page.parent.glob("*.csv"):
+            shutil.copy(data, tmp_path)
     monkeypatch.chdir(tmp_path)
     namespace: dict = {"__name__": "example"}
     for block in blocks(page):
