@@ -59,12 +59,14 @@ from pkpd.engine.workspace import (
     OLD_ERROR,
     OVER_DURATION,
     OVER_MODELLED_DURATION,
+    PATIENCE,
     POINTER,
     POINTERS,
     REJECTED,
     RESET,
     RHS,
     RUNNING,
+    SINCE,
     SOLVE,
     STEP,
     STEP_TOO_SMALL,
@@ -633,14 +635,16 @@ def _looks_stiff(lo, lane, w, q):
 
 
 @_compile
-def _control(lo, lane, method, may_leave, limit, w, q):
+def _control(lo, lane, may_leave, limit, w, q):
     """Accept or reject the lane's step and choose its next step size. Returns (accepted, verdict)."""
     error = w[lo.norm + lane]
     h = w[lo.lane + STEP * WIDTH + lane]
     t = w[lo.t + lane]
     steps = lo.lane_state + STEPS * WIDTH + lane
     rejected = lo.lane_state + REJECTED * WIDTH + lane
+    since = lo.lane_state + SINCE * WIDTH + lane
     q[steps] += 1
+    q[since] += 1
     if q[steps] > limit:
         return False, TOO_MANY_STEPS
     if error <= 1.0:
@@ -651,7 +655,7 @@ def _control(lo, lane, method, may_leave, limit, w, q):
             factor = min(factor, 1.0)
         q[rejected] = 0
         w[lo.lane + OLD_ERROR * WIDTH + lane] = max(error, 1e-4)
-        if method == EXPLICIT and may_leave and _looks_stiff(lo, lane, w, q):
+        if may_leave and (q[since] > PATIENCE or _looks_stiff(lo, lane, w, q)):
             return False, STIFF
         # A step cut short by a stop must not shrink the next one.
         w[lo.lane + LAST_STEP * WIDTH + lane] = max(
@@ -721,6 +725,8 @@ def _solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, 
             fresh = q[lo.lane_state + FRESH * WIDTH + lane] == 1
             disturbed = disturbed or fresh
             _choose_step(lo, lane, w, q)
+            if fresh:
+                q[lo.lane_state + SINCE * WIDTH + lane] = 0
             q[lo.lane_state + FRESH * WIDTH + lane] = 0
             if not w[lo.lane + STOP * WIDTH + lane] > w[lo.t + lane]:
                 _fail(lo, lane, DONE, w, q, s)
@@ -752,7 +758,7 @@ def _solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, 
             w[lo.mask + lane] = 0.0
             if q[lo.lane_state + SUBJECT * WIDTH + lane] < 0:
                 continue
-            accepted, verdict = _control(lo, lane, method, may_leave, limit, w, q)
+            accepted, verdict = _control(lo, lane, may_leave, limit, w, q)
             if verdict != DONE:
                 _fail(lo, lane, verdict, w, q, s)
             elif accepted:

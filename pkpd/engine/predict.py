@@ -138,7 +138,8 @@ def predict(
     threads
         None: as many as there are processors. The numbers do not depend on it.
     method
-        ``"auto"`` (an explicit pair; a subject that turns out stiff is solved by the Rosenbrock method instead),
+        ``"auto"`` (an explicit pair; a subject for which it is held back by stability, or needs many steps from one
+        event to the next, is solved by the Rosenbrock method instead),
         ``"explicit"`` or ``"rosenbrock"``.
     max_steps
         For one subject.

@@ -39,6 +39,8 @@ AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION = 1, 
 DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF = range(6)
 # Methods.
 EXPLICIT, ROSENBROCK = 0, 1
+#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method.
+PATIENCE = 60
 #: Fields of an input, as `pkpd.engine.lower.INPUT_FIELDS`.
 FIELDS = 5
 STAGES = (7, 8)
@@ -164,8 +166,8 @@ class Layout(NamedTuple):
 STEP, STOP, OLD_ERROR, LAST_STEP = range(4)
 LANE_DOUBLES = 4
 # Per-lane integers, at Layout.lane_state.
-SUBJECT, POINTER, COUNT, RUNNING, FRESH, STEPS, STIFF_COUNT, MILD_COUNT, REJECTED, FOUND = range(10)
-LANE_INTEGERS = 10
+SUBJECT, POINTER, COUNT, RUNNING, FRESH, STEPS, STIFF_COUNT, MILD_COUNT, REJECTED, FOUND, SINCE = range(11)
+LANE_INTEGERS = 11
 
 
 def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int) -> Layout:
