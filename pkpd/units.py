@@ -19,7 +19,7 @@ from pkpd.errors import UnitError
 __all__ = ["DIMENSIONLESS", "Unit", "UnitLike", "convert", "factor", "read", "same", "tidy"]
 
 _PREFIXES = {"": 1.0, "k": 1e3, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
-_BASES = {"g": (1.0, "mass"), "mol": (1.0, "substance"), "L": (1e-3, "length3"), "m": (1.0, "length")}
+_BASES = {"g": (1.0, "mass", 1), "mol": (1.0, "substance", 1), "L": (1e-3, "length", 3), "m": (1.0, "length", 1)}
 _DAY = 86400.0
 _WORDS: dict[str, tuple[float, tuple[tuple[str, int], ...]]] = {
     "%": (0.01, ()),
@@ -28,6 +28,7 @@ _WORDS: dict[str, tuple[float, tuple[tuple[str, int], ...]]] = {
     "h": (3600.0, (("time", 1),)),
     "d": (_DAY, (("time", 1),)),
     "wk": (7 * _DAY, (("time", 1),)),
+    "year": (365.25 * _DAY, (("time", 1),)),
     "M": (1e3, (("length", -3), ("substance", 1))),
     "cell": (1.0, (("cell", 1),)),
     "copy": (1.0, (("copy", 1),)),
@@ -40,14 +41,14 @@ _WORDS: dict[str, tuple[float, tuple[tuple[str, int], ...]]] = {
     "mU": (1e-3, (("U", 1),)),
 }
 for _prefix, _scale in _PREFIXES.items():
-    for _base, (_size, _dimension) in _BASES.items():
-        _exponent = 3 if _dimension == "length3" else 1
-        _WORDS[_prefix + _base] = (_scale * _size, ((_dimension.rstrip("3"), _exponent),))
+    for _base, (_size, _dimension, _times) in _BASES.items():
+        _WORDS[_prefix + _base] = (_scale * _size, ((_dimension, _times),))
     if _prefix:
         _WORDS[_prefix + "M"] = (_scale * 1e3, (("length", -3), ("substance", 1)))
 _ALIASES = {
     "l": "L", "ml": "mL", "dl": "dL", "ul": "uL", "hr": "h", "hour": "h", "hours": "h", "minute": "min",
     "minutes": "min", "sec": "s", "second": "s", "seconds": "s", "day": "d", "days": "d", "week": "wk", "weeks": "wk",
+    "years": "year", "yr": "year",
     "mcg": "ug", "percent": "%", "cells": "cell", "copies": "copy", "beats": "beat", "points": "point",
     "score": "point",
 }  # fmt: skip
@@ -65,25 +66,23 @@ Dims: TypeAlias = tuple[tuple[str, Fraction], ...]
 class Unit:
     """A unit: words with exponents, sorted so that equal units look equal.
 
-    Attributes
+    Parameters
     ----------
     terms
         (word, exponent), exponents not 0. A word that no table knows and that holds ``**`` stands for a unit raised
         to a named power.
-    factor
-        Size in base units.
-    dims
-        Dimensions with their exponents, sorted.
     """
 
     terms: tuple[tuple[str, Fraction], ...] = ()
 
     @cached_property
     def factor(self) -> float:
+        """Size in base units."""
         return math.prod(_word(word)[0] ** float(exponent) for word, exponent in self.terms)
 
     @cached_property
     def dims(self) -> Dims:
+        """Dimensions with their exponents, sorted."""
         found: dict[str, Fraction] = {}
         for word, exponent in self.terms:
             for dimension, power in _word(word)[1]:
@@ -141,7 +140,7 @@ def read(text: UnitLike) -> Unit:
 
 
 def same(a: UnitLike, b: UnitLike) -> bool:
-    """True if two units measure the same thing in the same size: ``mg/L`` and ``ug/mL``, not ``mg/L`` and ``ng/mL``."""
+    """Tell whether two units are the same in kind and size: ``mg/L`` and ``ug/mL`` are, ``mg/L`` and ``ng/mL`` not."""
     if isinstance(a, str) and a == b:
         return True
     left, right = read(a), read(b)
@@ -181,7 +180,7 @@ def convert(value: Any, a: UnitLike, b: UnitLike) -> Any:
 
 
 def tidy(text: UnitLike) -> str:
-    """Give a unit as one prints it on an axis: ``"ug/mL"`` as ``"µg/mL"``, ``"m**2"`` as ``"m²"``, ``"1"`` as nothing."""
+    """Give a unit as one prints it on an axis: "ug/mL" as "µg/mL", "m**2" as "m²", "1" as an empty text."""
     unit = read(text)
     if not unit.terms:
         return ""

@@ -67,7 +67,7 @@ def state_units(model: Model) -> dict[str, str]:
 
 
 def is_plain(unit: Unit) -> bool:
-    """True for a unit one would write: no named powers, no two words for the same dimension (h/min)."""
+    """Tell whether this is a unit one would write: no named powers, no two words for the same dimension (h/min)."""
     if any("**" in word for word, _ in unit.terms):
         return False
     dimensions = [Unit(((word, Fraction(1)),)).dims for word, _ in unit.terms]
@@ -181,7 +181,7 @@ def short(expr: Expr) -> str:
     return text if len(text) <= 40 else text[:37] + "…"
 
 
-def mismatch(left: str, left_unit: Unit, right: str, right_unit: Unit) -> dict[str, str]:
+def mismatch(left: str, left_unit: Unit, right: str, right_unit: Unit) -> dict[str, Any]:
     """Give the parts of a message about two things whose units should be the same."""
     what = f"{left} is {_in(left_unit)}, and {right} is {_in(right_unit)}"
     if left_unit.dims != right_unit.dims:

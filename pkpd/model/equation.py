@@ -151,7 +151,7 @@ def parse_equations(text: str, *, file: str | None = None, line: int = 1, column
     for start, statement in _statements(text, source, findings):
         try:
             kind, name, expr, place = _read_statement(statement, start)
-            key = ("derivative" if kind == "derivative" else "initial" if kind == "initial" else "assignment", name)
+            key = (kind, name)
             if key in seen:
                 raise SyntaxProblem(
                     f"{_left_text(kind, name)} is given twice, first in line {seen[key] + source.line - 1}.",
@@ -209,16 +209,15 @@ def _read_statement(statement: str, line: int) -> tuple[str, str, Expr, Place]:
             expected="An equation is `name = …`, `d/dt(state) = …` or `state(0) = …`.",
         )
     left = statement[: equals.start()].strip()
-    for kind, pattern in _LEFT.items():
-        if match := pattern.fullmatch(left):
-            break
-    else:
+    found = [(kind, match) for kind, pattern in _LEFT.items() if (match := pattern.fullmatch(left))]
+    if not found:
         raise SyntaxProblem(
             f"`{_short(left)}` cannot stand left of `=`.",
             line,
             indent,
             expected="An equation is `name = …`, `d/dt(state) = …` or `state(0) = …`.",
         )
+    kind, match = found[0]
     name = match.group(1)
     if name in RESERVED:
         raise SyntaxProblem(

@@ -101,7 +101,7 @@ def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:
 
 
 def is_whole(expr: Expr) -> bool:
-    """True for a literal whole number, whose power is a plain product."""
+    """Tell whether this is a literal whole number, whose power is a plain product."""
     return isinstance(expr, Number) and float(expr.value).is_integer()
 
 

@@ -15,7 +15,10 @@ NAME = r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*"
 MAX_BRACKETS = 50  # open at once
 MAX_DEPTH = 200  # of operations inside operations; a sum of n terms is n deep
 
-_LANGUAGE = f"Expressions know numbers, names, + - * / **, comparisons, `and or not`, `a if c else b` and {', '.join(FUNCTIONS)}."
+_LANGUAGE = (
+    "Expressions know numbers, names, + - * / **, comparisons, `and or not`, `a if c else b` and "
+    f"{', '.join(FUNCTIONS)}."
+)
 _BINARY: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 _OTHER: dict[type[ast.operator], str] = {
     ast.Mod: "%", ast.FloorDiv: "//", ast.MatMult: "@", ast.LShift: "<<", ast.RShift: ">>", ast.BitOr: "|",

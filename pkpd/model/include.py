@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import ModelError, PkpdError, suggestion
-from pkpd.model.join import Parts, explicit_units, in_time_unit, join, rename
+from pkpd.model.join import Parts, explicit_units, in_time_unit, join, join_texts, rename
 from pkpd.model.rows import Reading, Row
 
 MAX_CHAIN = 8
@@ -53,6 +53,7 @@ def include(
         reading.broken.add("*")
         return host
     joined.pop("name", None)
+    joined["reference"] = join_texts(host["reference"], whole["reference"])
     return {**joined, **{key: host[key] for key in ("title", "tags", "source", "name") if key in host}}
 
 

@@ -75,8 +75,10 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Parts:
     """
     findings: list[Finding] = []
     joined: Parts = dict(first)
-    for key in ("time_unit", "amount_unit"):
-        if not same(first[key], second[key]):
+    for key, matters in (("time_unit", _counts_time), ("amount_unit", _counts_amounts)):
+        if not matters(first):
+            joined[key] = second[key]
+        elif matters(second) and not same(first[key], second[key]):
             findings.append(
                 Finding(
                     code="join",
@@ -89,8 +91,7 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Parts:
     joined["blocks"] = first["blocks"] + tuple(block for block in second["blocks"] if block not in first["blocks"])
     joined["checks"] = first["checks"] + tuple(check for check in second["checks"] if check not in first["checks"])
     for key in ("title", "reference"):
-        texts = [text for text in (first[key], second[key]) if text]
-        joined[key] = "; ".join(dict.fromkeys(texts))
+        joined[key] = join_texts(first[key], second[key])
     joined["tags"] = tuple(dict.fromkeys((*first["tags"], *second["tags"])))
     joined["source"] = {**second["source"], **first["source"]}
     joined["places"] = {**second["places"], **first["places"]}
@@ -98,6 +99,24 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Parts:
     if findings:
         raise_all(ModelError, findings)
     return joined
+
+
+def join_texts(first: str, second: str) -> str:
+    """Give both texts with a semicolon between them; what is said already is not said again."""
+    return "; ".join(text for text in (first, second if second not in first else "") if text)
+
+
+def _counts_time(parts: Mapping[str, Any]) -> bool:
+    """Tell whether a model's unit of time means anything: it has derivatives, doses, or uses `t`."""
+    used: set[str] = set()
+    for _, expr in parts["assignments"]:
+        used |= names(expr)
+    return bool(parts["derivatives"] or parts["routes"] or "t" in used)
+
+
+def _counts_amounts(parts: Mapping[str, Any]) -> bool:
+    """Tell whether a model's unit of amount means anything: some route has no unit of its own."""
+    return any(not route.unit for route in parts["routes"].values())
 
 
 def _join_rows(
@@ -123,7 +142,7 @@ def _join_rows(
 
 
 def _agree(key: str, mine: Any, other: Any) -> bool:
-    """True if two rows of a name may stand for each other; labels may differ."""
+    """Tell whether two rows of a name may stand for each other; labels may differ."""
     if key == "needs":
         return same(mine.unit, other.unit)
     if key in ("covariates", "constants"):

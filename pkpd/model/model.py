@@ -227,21 +227,25 @@ class Model:
         return Model(**merged)
 
     def set(self, values: Mapping[str, float] | None = None, /, **more: float) -> Model:
-        """Give a copy with other typical values (or constants).
+        """Give a copy with other typical values, constants or residual parameters.
 
         Examples
         --------
-        ``model.set(cl=3)``; for dotted names ``model.set({"ketamine.cl": 3})``.
+        ``model.set(cl=3)``; for dotted names ``model.set({"ketamine.cl": 3, "cp.prop": 0.2})``.
         """
-        parameters, constants = dict(self.parameters), dict(self.constants)
+        parameters, constants, outputs = dict(self.parameters), dict(self.constants), dict(self.outputs)
+        residuals = [name for output in outputs.values() for name in output.residual_names]
         for name, value in {**(values or {}), **more}.items():
             if name in parameters:
                 parameters[name] = replace(parameters[name], typical=float(value))
             elif name in constants:
                 constants[name] = replace(constants[name], value=float(value))
+            elif name in residuals:
+                output, _, key = name.rpartition(".")
+                outputs[output] = replace(outputs[output], **{key: float(value)})
             else:
-                raise self._unknown(name, "parameter", [*parameters, *constants])
-        return self._with(parameters=parameters, constants=constants)
+                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals])
+        return self._with(parameters=parameters, constants=constants, outputs=outputs)
 
     def fix(self, *names: str) -> Model:
         """Give a copy with these parameters fixed; ``"ketamine.*"`` stands for all of an included model."""

@@ -173,7 +173,7 @@ def _fields(
     if included:
         fields = include(reading, included, fields, resolve, chain)
     if reading.findings:
-        from pkpd.model.check import name_findings
+        from pkpd.model.naming import name_findings
 
         raise_all(ModelSyntaxError if _only_syntax(reading.findings) else ModelError,
                   [*reading.findings, *name_findings(fields, reading.broken)])  # fmt: skip

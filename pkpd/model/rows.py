@@ -88,10 +88,10 @@ class Row:
             return default
         return value
 
-    def wrong(self, key: str, what: str, **parts: str | None) -> None:
+    def wrong(self, key: str, what: str, *, expected: str | None = None, remedy: str | None = None) -> None:
         """Note that the value of `key` is wrong."""
         self.fine = False
-        self.reading.find((*self.path, key), what, **parts)
+        self.reading.find((*self.path, key), what, expected=expected, remedy=remedy)
 
     def text(self, key: str, default: str = "") -> str:
         """Take a text."""
@@ -123,7 +123,7 @@ class Row:
         return self._get(key, Mapping, "A table", {})
 
     def needed(self, key: str, what: str) -> bool:
-        """True if `key` is there; a finding otherwise."""
+        """Tell whether `key` is there; if not, that is a finding."""
         if key not in self.content and self.fine:
             self.fine = False
             self.reading.find(self.path, f"`{self.path[-1]}` has no `{key}`.", expected=what)
