@@ -681,8 +681,10 @@ def _choose_step(lo, lane, w, q):
     w[lo.lane + STOP * WIDTH + lane] = stop
     left = stop - w[lo.t + lane]
     h = w[lo.lane + LAST_STEP * WIDTH + lane]
-    if h <= 0.0:
-        h = 0.01 * left
+    if q[lo.lane_state + FRESH * WIDTH + lane]:
+        # What follows an event need not be smooth (a power of something that starts at 0), which no estimate of an
+        # error can see in one large step: begin small.
+        h = min(h, 1e-3 * left) if h > 0.0 else 1e-3 * left
         w[lo.lane + LAST_STEP * WIDTH + lane] = h
     if h >= left * 0.9999999:
         h = left
