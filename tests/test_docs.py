@@ -1,6 +1,6 @@
 """The README and the documentation are true: every example runs, every file they name exists, the pages build.
 
-What runs, page by page, in a folder that holds a copy of `fits/` and of the data files beside the page:
+What runs, page by page, in a folder that holds copies of `fits/` and of the data files of the documentation:
 
 - ```python blocks, in order, in one namespace;
 - ```console blocks: each line that starts with `$ pkpd` (other commands are for the reader alone);
@@ -89,9 +89,11 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
     if (REPOSITORY / "fits").is_dir():
         shutil.copytree(REPOSITORY / "fits", tmp_path / "fits")
-    if page.parent != REPOSITORY:
-        for data in page.parent.glob("*.csv"):
-            shutil.copy(data, tmp_path)
+    for data in (REPOSITORY / "docs").rglob("*.csv"):
+        # where a reader finds it: beside the page, or by its path from the top
+        place = tmp_path / (data.name if data.parent == page.parent else data.relative_to(REPOSITORY))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data, place)
     monkeypatch.chdir(tmp_path)
     namespace: dict = {"__name__": "example"}
     for block in blocks(page):
