@@ -14,7 +14,7 @@ import numpy as np
 from pkpd.data.covariates import check_carry, fill
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Evid, Mode
-from pkpd.data.layout import html_table, short, text_table
+from pkpd.data.layout import count, html_table, short, text_table
 from pkpd.data.regimen import Regimen
 from pkpd.errors import DataError, suggestion
 
@@ -93,7 +93,11 @@ class Dataset:
         return len(self.columns["ID"])
 
     def __iter__(self) -> Iterator[Subject]:
-        return (Subject(id=name, data=self[name]) for name in self.ids)
+        start = self._start()
+        return (
+            Subject(id=name, data=self._rows(slice(first, end)))
+            for name, first, end in zip(self.ids, start[:-1], start[1:])
+        )
 
     def __contains__(self, name: object) -> bool:
         return str(name) in self.ids
@@ -112,7 +116,14 @@ class Dataset:
                 )
         return self._rows(np.flatnonzero(np.isin(self.columns["ID"], wanted)))
 
-    def _rows(self, rows: np.ndarray) -> Dataset:
+    def _start(self) -> np.ndarray:
+        """Row offsets of the subjects, (S + 1,)."""
+        names = self.columns["ID"]
+        return np.concatenate(
+            [[0], np.flatnonzero(names[1:] != names[:-1]) + 1, [len(names)]][: None if len(names) else 1]
+        )
+
+    def _rows(self, rows: np.ndarray | slice) -> Dataset:
         return replace(
             self,
             columns={name: column[rows] for name, column in self.columns.items()},
@@ -157,9 +168,7 @@ class Dataset:
         """Give the rows as an engine walks them, covariates carried."""
         c = self.columns
         dosing = np.isin(c["EVID"], (Evid.DOSE, Evid.RESET_DOSE))
-        names = c["ID"]
-        changes = np.flatnonzero(names[1:] != names[:-1]) + 1
-        start = np.concatenate([[0], changes, [len(names)]]) if len(names) else np.array([0])
+        start = self._start()
         routes, route = _index(c["ROUTE"], dosing)
         units, unit = _index(c["UNIT"], dosing)
         outputs, output = _index(c["DVID"], c["EVID"] == Evid.OBSERVATION)
@@ -247,10 +256,10 @@ class Dataset:
         doses = int(lines.sum() + self.columns["ADDL"][lines].sum())
         return ", ".join(
             [
-                _count(len(self), "subject"),
-                _count(self.rows, "row"),
-                _count(doses, "dose"),
-                _count(observed, "observation"),
+                count(len(self), "subject"),
+                count(self.rows, "row"),
+                count(doses, "dose"),
+                count(observed, "observation"),
             ]
         )
 
@@ -267,14 +276,14 @@ class Dataset:
         if self.units:
             lines.append("Units: " + ", ".join(f"{name} {_unit_text(unit)}" for name, unit in self.units.items()))
         lines += [f"Note: {note}" for note in self.notes]
-        head = self._rows(np.arange(min(PRINTED, self.rows))).table()
+        head = self._rows(slice(PRINTED)).table()
         lines.append(text_table(head, left=("ID", "ARM", "SEQUENCE", "ROUTE", "DVID")))
         if self.rows > PRINTED:
             lines.append(f"… {self.rows - PRINTED} more rows")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return html_table(self._rows(np.arange(min(PRINTED, self.rows))).table(), f"{self.origin}: {self.summary()}")
+        return html_table(self._rows(slice(PRINTED)).table(), f"{self.origin}: {self.summary()}")
 
     def _range(self, name: str) -> str:
         values = self.covariates[name][~np.isnan(self.covariates[name])]
@@ -351,10 +360,6 @@ def _index(names: np.ndarray, used: np.ndarray) -> tuple[tuple[str, ...], np.nda
     known: dict[str, int] = {}
     index = np.array([known.setdefault(str(n), len(known)) if u else -1 for n, u in zip(names, used)], dtype=np.int64)
     return tuple(known), index
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from pkpd import units
 from pkpd.data.covariates import check_carry
 from pkpd.data.dose import Dose
-from pkpd.data.layout import short, text_table
+from pkpd.data.layout import count, short, text_table
 from pkpd.data.regimen import Regimen
 from pkpd.errors import DataError
 
@@ -290,7 +290,8 @@ class Events:
         return {n: cells for n, cells in table.items() if n in ("ID", "TIME", "EVID") or set(cells) - {"."}}
 
     def __repr__(self) -> str:
-        return f"Events({len(self.subjects)} subjects, {len(self)} rows, {len(self.records)} observations)"
+        counts = (len(self.subjects), "subject"), (len(self), "row"), (len(self.records), "observation")
+        return f"Events({', '.join(count(number, noun) for number, noun in counts)})"
 
     def __str__(self) -> str:
         most = 40

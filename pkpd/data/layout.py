@@ -28,6 +28,11 @@ def short(value: Any, digits: int = 6) -> str:
     return f"{number:.{digits}g}"
 
 
+def count(number: int, noun: str) -> str:
+    """Write a number of things: ``1 dose``, ``12 doses``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def text_table(columns: Mapping[str, Sequence[str]], *, left: Iterable[str] = ()) -> str:
     """Set strings as a table with a header line; columns named in `left` are set flush left, the others flush right."""
     flush_left = set(left)

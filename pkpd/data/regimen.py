@@ -165,7 +165,9 @@ class Regimen:
 
     def in_time_unit(self, unit: str) -> Regimen:
         """Give the same regimen with its times in `unit`; one without a time unit is taken to be in `unit` already."""
-        if self.time_unit is None or self.time_unit == unit:
+        if self.time_unit == unit:
+            return self
+        if self.time_unit is None:
             return Regimen(self.doses, time_unit=unit)
         factor = _time_factor(self.time_unit, unit)
         scaled = (

@@ -1,0 +1,97 @@
+"""Every rule, broken once: the message says row, ID, what, what was expected and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from pkpd.data import read_data
+from pkpd.errors import DataError
+
+DOSE = {"ID": 1, "TIME": 0, "EVID": 1, "AMT": 10}
+SEEN = {"ID": 1, "TIME": 1, "EVID": 0, "DV": 5}
+
+
+def rows(*rows: dict) -> dict:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name, ".") for row in rows] for name in names}
+
+
+BROKEN = [
+    ([DOSE | {"AMT": -5}], "row 0, ID 1, column AMT: -5 is negative"),
+    ([DOSE | {"AMT": "."}], "column AMT: the dose has no amount"),
+    ([DOSE | {"AMT": 0}], "column AMT: the amount of the dose is 0"),
+    ([DOSE | {"AMT": 0, "RATE": 5}], "column AMT: the amount of the dose is 0"),
+    ([DOSE | {"AMT": "10mg"}], "row 0, ID 1, column AMT: `10mg` is not a number"),
+    ([DOSE | {"AMT": "nan"}], "column AMT: `nan` where a number is needed"),
+    ([DOSE | {"AMT": "1e999"}], "`1e999` is not finite"),
+    ([DOSE | {"AMT": "1_000"}], "`1_000` is not a number"),
+    ([DOSE | {"AMT": "1,5"}], "Decimals are written with a point"),
+    ([SEEN | {"AMT": 5}], "on a row that is no dose (EVID 0)"),
+    ([DOSE | {"RATE": -3}], "column RATE: -3 has no meaning"),
+    ([DOSE | {"DUR": -1}], "column DUR: -1 is negative"),
+    ([DOSE | {"DUR": 2, "RATE": 3}], "do not go with AMT 10"),
+    ([DOSE | {"DUR": 2, "RATE": -2}], "do not go with AMT 10"),
+    ([DOSE | {"CMT": -1}], "column CMT: -1 is negative"),
+    ([DOSE | {"ADDL": 3}], "column ADDL: 3 more doses without the time between them"),
+    ([DOSE | {"ADDL": -3, "II": 12}], "column ADDL: -3 is negative"),
+    ([DOSE | {"ADDL": 1.5, "II": 12}], "column ADDL: 1.5 is not a whole number"),
+    ([DOSE | {"ADDL": 2, "II": -12}], "column II: -12 is negative"),
+    ([DOSE | {"SS": 1}], "a steady state without the time between doses"),
+    ([DOSE | {"SS": 3, "II": 12}], "column SS: 3 has no meaning"),
+    ([DOSE | {"AMT": 0, "RATE": 5, "SS": 1, "ADDL": 2, "II": 12}], "an endless infusion"),
+    ([DOSE | {"EVID": 7}], "column EVID: 7 has no meaning"),
+    ([DOSE | {"EVID": 0.5}], "column EVID: 0.5 is not a whole number"),
+    ([SEEN | {"TIME": "."}], "column TIME: the time is missing"),
+    ([SEEN | {"TIME": "noon"}], "column TIME: `noon` is not a number"),
+    ([SEEN, SEEN | {"TIME": 0.5}], "column TIME: 0.5 comes after 1"),
+    ([SEEN, DOSE | {"EVID": 4}], "let TIME go on"),
+    ([SEEN, SEEN | {"ID": 2}, SEEN], "column ID: 1 comes back after other subjects"),
+    ([SEEN | {"ID": "."}], "column ID: the ID is missing"),
+    ([SEEN | {"DV": ".", "MDV": 0}], "the observation is missing, but MDV is 0"),
+    ([SEEN | {"MDV": 2}], "column MDV: 2 has no meaning"),
+    ([SEEN | {"CENS": 2}], "column CENS: 2 has no meaning"),
+    ([SEEN | {"DV": ".", "CENS": 1, "ULOQ": 10}], "neither DV nor the limit"),
+    ([SEEN | {"LLOQ": 3, "ULOQ": 2}], "3 is not below ULOQ 2"),
+    ([SEEN | {"N": 0}], "column N: 0 is not greater than 0"),
+    ([SEEN | {"SD": 0}], "column SD: 0 is not greater than 0"),
+    ([SEEN | {"N": 4, "SD": 10, "SE": 10}], "SE 10 is not SD 10 / √4"),
+    ([SEEN | {"WT": "heavy"}, SEEN | {"WT": 70}], "column WT: `heavy` is not a number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "says"), BROKEN, ids=[says for _, says in BROKEN])
+def test_rules(table: list[dict], says: str):
+    with pytest.raises(DataError) as error:
+        read_data(rows(*table))
+    assert says in str(error.value)
+    for finding in error.value.findings or [error.value]:
+        assert finding.where
+        assert finding.remedy
+
+
+def test_everything_is_said_at_once():
+    with pytest.raises(DataError) as error:
+        read_data(rows(DOSE | {"AMT": -5}, SEEN | {"DV": "x"}, DOSE | {"RATE": -3, "ADDL": 2, "TIME": 0.5}))
+    assert {finding.code for finding in error.value.findings} == {"amount", "text", "order", "rate", "addl"}
+    assert str(error.value).startswith("5 things are wrong.")
+
+
+@pytest.mark.parametrize("table", [{"TIME": []}, {"ID": [], "TIME": [], "DV": []}])
+def test_no_rows(table: dict):
+    with pytest.raises(DataError, match="there are no rows"):
+        read_data(table)
+
+
+GOOD = [
+    [DOSE, SEEN],
+    [DOSE | {"EVID": 4, "RATE": 5, "SS": 1, "II": 12, "ADDL": 3}, SEEN],
+    [DOSE | {"AMT": 0, "RATE": 5, "SS": 1}, SEEN],
+    [DOSE, {"ID": 1, "TIME": 1, "EVID": 3}, {"ID": 1, "TIME": 1, "EVID": 2, "WT": 70}, SEEN],
+    [SEEN | {"N": 4, "SD": 10, "SE": 5, "REF": 0}],
+    [SEEN | {"CENS": -1, "ULOQ": 10, "DV": "."}],
+]
+
+
+@pytest.mark.parametrize("table", GOOD)
+def test_what_is_right_passes(table: list[dict]):
+    assert read_data(rows(*table)).events()
