@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pkpd.data import Dose, Regimen, read_data
-from pkpd.errors import DataError, DoseError
+from pkpd.errors import DataError
 
 TABLE = {
     "ID": ["a", "a", "a", "b", "b"],
@@ -118,41 +118,3 @@ def test_prints(data):
     assert repr(data) == "Dataset(the table: 2 subjects, 5 rows, 2 doses, 3 observations)"
     assert "<table>" in data._repr_html_()
     assert "… 8 more rows" in str(read_data({"TIME": range(20), "DV": 1}))
-
-
-class TestGive:
-    def test_to_everybody(self, data):
-        given = data.give("0.5 mg/kg ketamine iv over 30 min at 1 h")
-        events = given.events()
-        assert events.time.tolist() == [0, 1, 1, 2, 0, 1, 1]
-        assert events.amt.tolist() == [10, 35, 0, 0, 20, 40, 0]
-        assert events.dur.tolist() == [2, 0.5, 0, 0, 0, 0.5, 0]
-        assert events.source_row.tolist() == [0, -1, 1, 2, 3, -1, 4]
-        assert given.observations["DV"].tolist() == data.observations["DV"].tolist()
-
-    def test_by_id_and_by_arm(self, data):
-        assert data.give({"a": "1 mg iv"}).rows == data.rows + 1
-        assert data.give({"1": "1 mg iv", "2": "2 mg iv; 3 mg iv at 1 h"}, by="ARM").rows == data.rows + 3
-
-    def test_before_the_first_row(self):
-        data = read_data({"TIME": [24, 72], "DV": [1, 2], "DVID": "vas"}, units={"TIME": "h"})
-        events = data.give("1 mg iv then 2 mg iv at day 14").events()
-        assert events.time.tolist() == [0, 24, 72, 336]
-
-    def test_times_are_converted(self):
-        data = read_data({"TIME": [10, 20], "DV": 1}, units={"TIME": "min"})
-        assert data.give(Regimen.read("1 mg iv over 1 h", "h")).events().dur[0] == pytest.approx(60)
-        assert data.give("1 mg iv over 1 h").events().dur[0] == pytest.approx(60)
-
-    @pytest.mark.parametrize(
-        ("regimens", "by", "says"),
-        [({"c": "1 mg"}, "ID", "nobody has ID `c`"), ({"a": "1 mg"}, "TIME", "`TIME` cannot say")],
-    )
-    def test_to_nobody(self, data, regimens, by, says):
-        with pytest.raises(DataError) as error:
-            data.give(regimens, by=by)
-        assert says in str(error.value)
-
-    def test_needs_the_covariate(self):
-        with pytest.raises(DoseError, match="needs the covariate WT"):
-            read_data({"TIME": [1], "DV": 1}).give("1 mg/kg iv")
