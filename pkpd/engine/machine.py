@@ -63,12 +63,11 @@ def obtain(
     return Code(*found)
 
 
-@cache
 def _target() -> llvm.TargetMachine:
+    """Make the target anew each time: an engine takes possession of the one it is given."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
-    # mcjit and a wide vector unit: some processors prefer 256 bits unless told otherwise.
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=3, reloc="default", codemodel="jitdefault"
     )

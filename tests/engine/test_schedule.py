@@ -1,0 +1,81 @@
+"""What does not fit between events and a model is found at the border, all of it at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pkpd.data.events import Events
+from pkpd.data.regimen import Dose, Regimen
+from pkpd.engine import bind, compile_model, predict
+from pkpd.errors import MismatchError, ModelError
+
+
+@pytest.fixture(scope="module")
+def program(everything):
+    return compile_model(everything)
+
+
+def events(regimen, outputs=("cp",), covariates=None, times=(1.0, 2.0), **more):
+    who = {"WT": 70.0} if covariates is None else covariates
+    return Events.from_regimens([("1", regimen, times, who)], outputs=list(outputs), **more)
+
+
+def test_all_findings_at_once(program):
+    with pytest.raises(MismatchError) as caught:
+        bind(program, events(Dose(10, route="nasal"), outputs=["cpp"], covariates={}))
+    text = str(caught.value)
+    assert {f.code for f in caught.value.findings} == {"route", "output", "covariate"}
+    assert "`nasal` leads nowhere" in text and "oral, iv, slow, steady" in text
+    assert "`cpp`" in text and "Did you mean `cp`?" in text
+    assert "WT" in text and "reference is 70" in text
+
+
+def test_a_route_must_be_named_where_there_are_several(program):
+    with pytest.raises(MismatchError, match="no route is named"):
+        bind(program, events(Dose(10)))
+
+
+def test_units_of_doses_are_converted_or_refused(program):
+    plain = bind(program, events(Dose(10, route="iv")))
+    micro = bind(program, events(Dose(10_000, unit="ug", route="iv")))
+    np.testing.assert_allclose(micro.arrays["dose_amount"], plain.arrays["dose_amount"])
+    with pytest.raises(MismatchError, match="mol"):
+        bind(program, events(Dose(10, unit="nmol", route="iv")))
+
+
+def test_times_are_converted_to_the_models_unit(program, everything):
+    values = [p.typical for p in everything.parameters.values()]
+    hours = bind(program, events(Dose(10, route="iv", over=2.0), times=[3.0, 6.0], time_unit="h"))
+    minutes = bind(program, events(Dose(10, route="iv", over=120.0), times=[180.0, 360.0], time_unit="min"))
+    np.testing.assert_allclose(predict(program, hours, values).f, predict(program, minutes, values).f, rtol=1e-12)
+
+
+def test_steady_state_is_refused_not_ignored(program):
+    with pytest.raises(MismatchError, match="steady state"):
+        bind(program, events(Dose(10, route="iv", every=12, ss=1)))
+
+
+def test_additional_doses_stop_at_the_last_row(program):
+    schedule = bind(program, events(Regimen.every(1.0, amount=1, n=1_000_000, route="iv"), times=[0.5, 4.0]))
+    assert len(schedule.arrays["dose_time"]) == 5
+
+
+@pytest.mark.parametrize("carry", ["nocb", "locf"])
+def test_an_additional_dose_takes_the_covariates_of_its_own_time(program, carry):
+    weights = {0.0: 50.0, 5.0: 60.0, 11.0: 70.0}
+    schedule = bind(
+        program,
+        events(Regimen.every(6, amount=1, n=3, route="iv"), covariates={"WT": weights}, times=[20.0], carry=carry),
+    )
+    covariates = schedule.arrays["covariates"][:, 0]
+    assert list(covariates[schedule.arrays["dose_row"]]) == (
+        [50.0, 70.0, 70.0] if carry == "nocb" else [50.0, 60.0, 70.0]
+    )
+
+
+def test_what_is_observed_must_exist(everything):
+    with pytest.raises(ModelError, match="Did you mean `inh`"):
+        compile_model(everything, observe=["inhh"])
+    program = compile_model(everything, observe=["inh", "ce", "cl"])
+    assert program.observables == ("inh", "ce", "cl")
