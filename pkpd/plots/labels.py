@@ -15,7 +15,7 @@ _TICKS = {
     "s": (5, 10, 15, 30, 60, 120, 300, 600),
     "min": (5, 10, 15, 30, 60, 120, 240, 360, 720, 1440),
     "h": (0.25, 0.5, 1, 2, 3, 4, 6, 12, 24, 48, 72, 96, 168, 336, 672),
-    "d": (0.25, 0.5, 1, 2, 4, 7, 14, 28, 56, 91, 182, 365),
+    "d": (0.25, 0.5, 1, 2, 7, 14, 28, 56, 91, 182, 365),
     "wk": (1, 2, 4, 8, 13, 26, 52),
 }
 
@@ -90,7 +90,7 @@ def dress(ax: Axes, values: xr.DataArray, time: xr.DataArray, time_label: str, *
     if log:
         ax.set_yscale("log")
     if title is not None:
-        ax.set_title(title)
+        ax.set_title(textwrap.fill(title, 64))
     ax.margins(x=0.015)
     step = _tick_step(float(np.ptp(time.values)), str(time.attrs.get("units", "")))
     if step is not None:

@@ -194,7 +194,7 @@ def lay_out(arms: Mapping[str, Regimen], times: np.ndarray, covariates: Covariat
             [(name, regimen, times, numbers) for name, regimen in arms.items()],
             time_unit=time_unit,
             covariate_units=covariates.units,
-            origin="simulate",
+            origin="regimens",
         )
 
     base = events()

@@ -104,7 +104,8 @@ def gather(
             f"{n} subjects were asked for, but no parameter of `{model.name}` varies between subjects.",
             where="simulate(n=...)",
             expected="A model in which some parameter has iiv (a variance of its ETA).",
-            remedy=f'Leave out n for the typical subject, or give variances: variability={{"{names[0]}": 0.09}}.',
+            remedy=f"Leave out n for the typical subject, or give variances of your own (variability), such as "
+            f"{names[0]}: 0.09.",
         )
     kinds = [BETWEEN_SUBJECTS] * bool(scatter.any()) + [PARAMETERS] * bool(draws)
     if kinds:

@@ -47,13 +47,13 @@ class Covariates:
         return max(self.each, key=lambda name: len(self.each[name]))
 
     def __str__(self) -> str:
+        shown = {name: "" if unit == "1" else f" {unit}" for name, unit in self.units.items()}
         parts = [
-            f"{name} = {value:g} {self.units.get(name, '')}".rstrip() + (" (reference)" * (name in self.assumed))
+            f"{name} = {value:g}{shown.get(name, '')}" + " (reference)" * (name in self.assumed)
             for name, value in self.shared.items()
         ]
         parts += [
-            f"{name} = {values.min():g} to {values.max():g} {self.units.get(name, '')}".rstrip()
-            for name, values in self.each.items()
+            f"{name} = {values.min():g} to {values.max():g}{shown.get(name, '')}" for name, values in self.each.items()
         ]
         return ", ".join(parts)
 

@@ -192,7 +192,8 @@ def _predict(
     total, wide = len(individuals), len(program.observables)
     chunk = max(1, min(total, _NUMBERS_AT_ONCE // max(1, plan.arms * times * wide)))
     result = np.empty((plan.arms, total, times, wide))
-    schedule, bound = None, None
+    # The arms alone first: what is wrong with a dose is said once for each arm, not once for each subject.
+    schedule, bound = bind(program, plan.events), (1, 0) if not plan.each else None
     for first in range(0, total, chunk):
         which = np.arange(first, min(first + chunk, total))
         # Without covariates of their own all subjects have the same events, whoever they are.

@@ -1,0 +1,226 @@
+"""The command line in this process: what it says, writes and returns. As a user would call it: tests/journeys."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pkpd
+from pkpd.cli import main
+
+SIMULATE = ("simulate", "ketamine_kamp2020", "--dose", "0.5 mg/kg iv over 40 min", "--wt", "70", "--until", "24")
+PEOPLE = """
+[parameters]
+cl = { typical = 5.0, unit = "L/h", iiv = 0.09, rse = 0.1 }
+v = { typical = 50.0, unit = "L" }
+[routes]
+iv = { into = "central" }
+[dynamics]
+equations = '''
+cp = central / v
+d/dt(central) = -cl * cp
+'''
+[outputs]
+cp = { unit = "mg/L" }
+"""
+
+
+def table(path: Path) -> tuple[list[str], list[list[str]]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    return head, rows
+
+
+def test_simulate_writes_csv_netcdf_and_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import xarray as xr
+
+    names = {option: str(tmp_path / f"ket.{option}") for option in ("csv", "netcdf")} | {
+        "plot": str(tmp_path / "k.png")
+    }
+    assert main([*SIMULATE, "--every", "0.5", *(w for name, path in names.items() for w in (f"--{name}", path))]) == 0
+    head, rows = table(tmp_path / "ket.csv")
+    assert head == ["ARM", "ID", "TIME", "cp"]
+    assert [float(row[2]) for row in rows] == [0.5 * i for i in range(49)]
+    model = pkpd.load("ketamine_kamp2020")
+    own = pkpd.simulate(model, SIMULATE[3], times=np.arange(49) / 2, covariates={"WT": 70})["cp"].values.ravel()
+    assert np.allclose([float(row[3]) for row in rows], own, rtol=1e-9)
+    with xr.open_dataset(tmp_path / "ket.netcdf", engine="h5netcdf") as stored:
+        assert np.array_equal(stored["cp"].values.ravel(), own)
+        assert stored["cp"].attrs["units"] == "mg/L"
+    assert (tmp_path / "k.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(os.listdir(tmp_path)) == ["k.png", "ket.csv", "ket.netcdf"]
+    said = capsys.readouterr()
+    assert "0.5 mg/kg iv over 40 min" in said.out
+    assert "WT = 70 kg" in said.out
+    assert said.err.count("Wrote") == 3
+
+
+def test_the_peak_of_an_infusion_is_not_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(list(SIMULATE)) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("0.5 mg/kg")]
+    assert line.split()[-5:] == ["0.2531", "0.6667", "0", "0", "0.0002711"]
+
+
+def test_arms_by_name_in_another_unit_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    doses = ("--dose", "slow: 35 mg iv over 100 min", "--dose", "fast:35 mg iv over 40 min")
+    words = [
+        "simulate",
+        "ketamine_kamp2020",
+        *doses,
+        "--times",
+        "0,40,100",
+        "--unit-of-time",
+        "min",
+        "--csv",
+        str(path),
+    ]
+    assert main(words) == 0
+    _, rows = table(path)
+    assert [row[0] for row in rows] == ["slow"] * 3 + ["fast"] * 3
+    assert [float(row[2]) for row in rows[:3]] == [0, 40, 100]
+    assert float(rows[4][3]) == pytest.approx(0.25305183, rel=1e-7)
+
+
+def test_people_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, path = tmp_path / "mine.toml", tmp_path / "mine.csv"
+    model.write_text(PEOPLE, encoding="utf-8")
+    words = ["simulate", str(model), "--dose", "100 mg iv", "--times", "0,1", "--n", "4", "--uncertainty", "3"]
+    assert main([*words, "--seed", "2", "--csv", str(path)]) == 0
+    head, rows = table(path)
+    assert head == ["ARM", "DRAW", "ID", "TIME", "cp"]
+    assert [row[1:3] for row in rows[::2]] == [[str(d), str(s)] for d in (1, 2, 3) for s in (1, 2, 3, 4)]
+    own = pkpd.simulate(pkpd.load(model), "100 mg iv", times=[0, 1], n=4, uncertainty=3, seed=2)["cp"]
+    assert np.allclose([float(row[4]) for row in rows], own.values.ravel(), rtol=1e-9)
+    said = capsys.readouterr().out
+    assert "between-subject variability and parameter uncertainty, seed 2" in said
+    assert "No standard error is known of v" in said
+
+
+def test_other_typical_values_variances_and_observables(capsys: pytest.CaptureFixture[str]) -> None:
+    changed = ("--set", "cl=168", "--set", "v1=50", "--variability", "cl=0.04", "--n", "3", "--seed", "1")
+    assert main([*SIMULATE, *changed, "--observe", "central", "--observe", "cp2"]) == 0
+    said = capsys.readouterr().out
+    assert "central" in said and "cp2" in said
+
+
+def test_covariates_by_either_option(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", "ketamine_kamp2020", "--dose", "1 mg/kg iv", "--times", "0"]
+    assert main([*words, "--covariate", "WT=50"]) == main([*words, "--wt", "50"]) == 0
+    said = capsys.readouterr().out
+    assert said[: len(said) // 2] == said[len(said) // 2 :]
+
+
+def test_models_lists_name_drug_structure_mark_and_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "drug", "structure", "source", "reference"]
+    assert len(lines) - 1 == len(pkpd.library.names())
+    (kamp,) = [line for line in lines if line.startswith("ketamine_kamp2020")]
+    assert "three compartments, arterial" in kamp and "secondary" in kamp and "Kamp 2020, doi:10.1097" in kamp
+
+
+def test_models_narrows_and_shows_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "midazolam"]) == 0
+    assert "ketamine_kamp2020" not in capsys.readouterr().out
+    assert main(["models", "ketamine_kamp2020"]) == 0
+    said = capsys.readouterr().out
+    assert "d/dt(central)" in said and "population: meta-analysis" in said
+
+
+@pytest.mark.parametrize("words", [["--help"], ["simulate", "--help"], ["models", "--help"], ["--version"], []])
+def test_help_and_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.strip()
+
+
+KET = ("simulate", "ketamine_kamp2020")
+DOSE = ("--dose", "35 mg iv")
+
+
+@pytest.mark.parametrize(
+    "words, code, says",
+    [
+        (("simlate",), 2, "Did you mean"),
+        (("simulate",), 2, "MODEL"),
+        ((*KET, "--until", "24"), 2, "--dose"),
+        ((*KET, *DOSE), 2, "--until"),
+        ((*KET, *DOSE, "--until", "abc"), 2, "abc"),
+        ((*KET, *DOSE, "--until", "24", "--plto", "x.png"), 2, "Did you mean `--plot`"),
+        ((*KET, *DOSE, "--until", "24", "--wt"), 2, "--wt"),
+        ((*KET, *DOSE, "--until", "24", "--wt", "heavy"), 2, "`heavy` is not a number"),
+        ((*KET, *DOSE, "--until", "24", "--wt", "70", "--covariate", "WT=70"), 2, "given twice"),
+        ((*KET, *DOSE, "--until", "24", "--times", "1,2"), 2, "--times"),
+        ((*KET, *DOSE, "--times", "1,x"), 2, "`x` is not a number"),
+        ((*KET, *DOSE, "--until", "24", "--set", "cl"), 2, "a number"),
+        ((*KET, *DOSE, "--until", "24", "--n", "5"), 2, "--seed 1"),
+        ((*KET, *DOSE, "--until", "24", "--plot", "x.gif"), 2, ".png, .svg or .pdf"),
+        ((*KET, *DOSE, "--until", "24", "--unit-of-time", "mg"), 2, "no unit of time"),
+        ((*KET, *DOSE, *DOSE, "--until", "24"), 2, "two arms"),
+        (("simulate", "ketamine_kamp2002", *DOSE, "--until", "24"), 1, "Did you mean `ketamine_kamp2020`"),
+        (("simulate", "nowhere.toml", *DOSE, "--until", "24"), 1, "nowhere.toml"),
+        ((*KET, "--dose", "35 mgg iv", "--until", "24"), 1, "mgg"),
+        ((*KET, "--dose", "-35 mg iv", "--until", "24"), 1, "-35"),
+        ((*KET, "--dose", "35 mg nasal", "--until", "24"), 1, "nasal"),
+        ((*KET, "--dose", "", "--until", "24"), 1, "dose"),
+        ((*KET, *DOSE, "--until", "-24"), 1, "-24"),
+        ((*KET, *DOSE, "--until", "nan"), 1, "nan"),
+        ((*KET, *DOSE, "--until", "24", "--every", "0"), 1, "--every"),
+        ((*KET, *DOSE, "--until", "24", "--every", "1e-9"), 1, "too many"),
+        ((*KET, *DOSE, "--times", "2,1"), 1, "not later"),
+        ((*KET, *DOSE, "--until", "24", "--wt", "nan"), 1, "WT"),
+        ((*KET, *DOSE, "--until", "24", "--set", "kl=3"), 1, "`kl` is not a parameter"),
+        ((*KET, *DOSE, "--until", "24", "--set", "cl=-3"), 1, "-3"),
+        ((*KET, *DOSE, "--until", "24", "--observe", "cpp"), 1, "Did you mean `cp`"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "nowhere/x.csv"), 1, "cannot be written"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "."), 1, "folder"),
+        (("models", "no such word"), 1, "no such word"),
+    ],
+)
+def test_wrong_words(
+    words: tuple[str, ...], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        assert main(words) == code
+    finally:
+        os.chdir(before)
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    assert os.listdir(tmp_path) == []
+
+
+def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "simulate", "nowhere.toml", *DOSE, "--until", "24"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_is_said_to_be_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of cheese")
+
+    monkeypatch.setattr(pkpd.library, "catalogue", broken)
+    assert main(["models"]) == 1
+    said = capsys.readouterr().err
+    assert "RuntimeError: out of cheese" in said and "fault in the program" in said and "Traceback" not in said
+
+
+def test_nothing_half_written_when_a_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "ket.csv"
+    path.write_text("before")
+    monkeypatch.setattr(csv, "writer", full)
+    assert main([*SIMULATE, "--csv", str(path)]) == 1
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["ket.csv"]
