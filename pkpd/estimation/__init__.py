@@ -1,0 +1,8 @@
+"""How to fit: estimators as frozen objects, the verb ``fit``, and the Fit it gives."""
+
+from pkpd.estimation.base import Estimator, Outcome
+from pkpd.estimation.fit import Fit, fit, load_fit
+from pkpd.estimation.individual import Individual
+from pkpd.estimation.pooled import Pooled
+
+__all__ = ["Estimator", "Fit", "Individual", "Outcome", "Pooled", "fit", "load_fit"]

@@ -1,0 +1,97 @@
+"""Fits in files: netCDF, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkpd.errors import FitFileError
+from pkpd.estimation.tree import FORMAT
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["read", "write"]
+
+
+def write(tree: xr.DataTree, path: Path) -> None:
+    """Write a tree to a netCDF file: to a temporary one beside it first, which then takes its place.
+
+    Raises
+    ------
+    FitFileError
+        The file cannot be written; what was there before is still there.
+    """
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        tree.to_netcdf(temporary, engine="h5netcdf")
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes files that only their owner can read; a result is as readable as any other new file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise FitFileError(
+            f"the fit cannot be written: {error.strerror or error}.",
+            where=str(path),
+            expected=f"A folder that exists and can be written to; {path.parent} is "
+            f"{'a folder' if path.parent.is_dir() else 'none'}.",
+            remedy="Choose another path, or change the permissions.",
+        ) from error
+    except BaseException:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> xr.DataTree:
+    """Read a tree from a netCDF file, into memory.
+
+    Raises
+    ------
+    FitFileError
+        There is no such file, or it is not a whole Fit.
+    """
+    import xarray as xr
+
+    if not path.is_file():
+        raise FitFileError(
+            "there is no such file.",
+            where=str(path),
+            remedy="Check the path; Fit.save and `pkpd run` write such files.",
+        )
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except Exception as error:  # h5py tells of damage in many ways, RuntimeError and KeyError among them
+        raise FitFileError(
+            f"the file is damaged, or no netCDF file ({_first_line(error)}).",
+            where=str(path),
+            expected="A netCDF file as Fit.save writes it.",
+            remedy="Run the fit again.",
+        ) from error
+    if tree.attrs.get("format") != FORMAT:
+        raise FitFileError(
+            f"this is not a fit: its format is {tree.attrs.get('format', 'not said')!r}.",
+            where=str(path),
+            expected=f"The attribute format is {FORMAT!r}.",
+            remedy="Open other netCDF files with xarray.",
+        )
+    return tree
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

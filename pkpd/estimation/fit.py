@@ -1,0 +1,279 @@
+"""The verb ``fit``, and what it gives: a Fit."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import CannotFit, FitError, MismatchError, suggestion
+from pkpd.estimation.base import Estimator, check_handles
+from pkpd.estimation.tree import lay_out
+from pkpd.likelihood import make_problem
+from pkpd.model import Model
+
+if TYPE_CHECKING:
+    import lmfit.model
+    import xarray as xr
+
+    from pkpd.data import Dataset
+
+__all__ = ["Fit", "fit", "load_fit"]
+
+
+def fit(
+    model: Model,
+    data: Dataset,
+    estimator: Estimator,
+    *,
+    start: Mapping[str, float] | None = None,
+    fixed: Sequence[str] = (),
+    strict: bool = False,
+) -> Fit:
+    """Fit a model to data.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+        From :func:`pkpd.read_data`; ``data["1"]`` is one subject.
+    estimator : Estimator
+        How: ``Individual()`` or ``Pooled()``, with options as their fields.
+    start : mapping of str to float, optional
+        Starting values in place of the model's, residual parameters (``"cp.add"``) included.
+    fixed : sequence of str, optional
+        What to hold at its starting value, besides what the model fixes.
+    strict : bool
+        Raise an error if the verdict is anything but ``converged``.
+
+    Returns
+    -------
+    Fit
+        Its ``status`` says whether it converged.
+
+    Raises
+    ------
+    MismatchError
+        Model and data do not go together; all that is wrong is listed.
+    CannotFit
+        The estimator cannot honour what the data hold, nothing is free, too few records, or the fit cannot move.
+    SolveError
+        The model cannot be solved at the starting values.
+    FitError
+        With `strict`, a fit that has not converged.
+    """
+    began, created = time.perf_counter(), datetime.now(UTC)
+    _check_estimator(estimator)
+    model, held = _prepare(model, dict(start or {}), tuple(fixed))
+    problem = make_problem(model, data, held=held)
+    check_handles(estimator, problem)
+    outcome = estimator.run(problem)
+    attrs = {
+        "created": created.isoformat(timespec="seconds"),
+        "seconds": time.perf_counter() - began,
+        **{f"version_{name}": _version(name) for name in ("pkpd", "lmfit", "numpy", "scipy", "xarray", "numba")},
+        "version_python": platform.python_version(),
+    }
+    result = Fit(tree=lay_out(problem, estimator, outcome, attrs), lmfit=outcome.lmfit)
+    if strict and result.status != "converged":
+        raise FitError(
+            f"the fit is {result.status}.",
+            where=problem.where,
+            expected="strict=True accepts nothing but a converged fit.",
+            remedy=result.message,
+        )
+    return result
+
+
+def load_fit(path: str | Path) -> Fit:
+    """Read a Fit that was saved; the same as :meth:`Fit.load`."""
+    return Fit.load(path)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Fit:
+    """What a fit found, as one tree of labelled arrays.
+
+    ``fit["records"]`` and the other groups are :class:`xarray.Dataset`; :mod:`pkpd.schema` says what their variables
+    mean. ``fit.records.to_dataframe()`` is the sdtab.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Everything, with estimator, verdict, objective, model text, hashes and versions in its attributes.
+    lmfit : mapping of str to lmfit.model.ModelResult
+        lmfit's own results by subject, or under ``"pooled"``. They are not saved: empty after :meth:`load`.
+    """
+
+    tree: xr.DataTree
+    lmfit: Mapping[str, lmfit.model.ModelResult] = field(default_factory=dict)
+
+    def __getitem__(self, group: str) -> xr.Dataset:
+        """Give a group of the tree."""
+        if group not in self.tree.children:
+            raise FitError(
+                f"there is no group `{group}`.",
+                where="fit",
+                expected=f"Groups: {', '.join(self.tree.children)}.",
+                remedy=suggestion(group, self.tree.children),
+            )
+        return self.tree[group].to_dataset()
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the root."""
+        return {str(name): value for name, value in self.tree.attrs.items()}
+
+    @property
+    def estimates(self) -> xr.Dataset:
+        """Estimates with their precision, by ``parameter`` (and ``subject`` if each was fitted alone)."""
+        return self["estimates"]
+
+    @property
+    def records(self) -> xr.Dataset:
+        """Observations, predictions and residuals."""
+        return self["records"]
+
+    @property
+    def covariance(self) -> xr.Dataset:
+        """Covariance and correlation of the estimates, on the estimation scale."""
+        return self["covariance"]
+
+    @property
+    def verdict(self) -> xr.Dataset:
+        """The verdict in numbers."""
+        return self["verdict"]
+
+    @property
+    def status(self) -> str:
+        """``"converged"``, ``"at a bound"``, ``"not identified"``, ``"not converged"`` or ``"failed"``: the worst."""
+        return str(self.tree.attrs["status"])
+
+    @property
+    def message(self) -> str:
+        """Why, and what to do; a line for each subject that has not converged."""
+        from pkpd.estimation.summary import message
+
+        return message(self)
+
+    @property
+    def ofv(self) -> float:
+        """-2 log L without its constant (the sum over subjects if each was fitted alone)."""
+        return float(self.tree.attrs["objective"])
+
+    @cached_property
+    def model(self) -> Model:
+        """The model at the estimates; after fits of one subject each, at the starting values.
+
+        A subject's own: :meth:`model_of`.
+        """
+        own = Model(str(self.tree.attrs["model"]))
+        return own if "subject" in self.estimates.dims else _at(own, self.estimates)
+
+    def model_of(self, subject: str) -> Model:
+        """Give the model at the estimates of one subject."""
+        own = Model(str(self.tree.attrs["model"]))
+        if "subject" not in self.estimates.dims:
+            return self.model
+        known = self.estimates["subject"].values.tolist()
+        if subject not in known:
+            raise FitError(f"there is no subject `{subject}`.", where="fit", expected=f"Subjects: {', '.join(known)}.")
+        return _at(own, self.estimates.sel(subject=subject))
+
+    def save(self, path: str | Path) -> None:
+        """Write to a netCDF file, whole or not at all.
+
+        Raises
+        ------
+        FitFileError
+            The file cannot be written.
+        """
+        from pkpd.estimation.file import write
+
+        write(self.tree, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fit:
+        """Read from a netCDF file.
+
+        Raises
+        ------
+        FitFileError
+            There is no such file, or it is not a whole Fit.
+        """
+        from pkpd.estimation.file import read
+
+        return cls(tree=read(Path(path)))
+
+    def identical(self, other: Fit) -> bool:
+        """Whether everything is the same, attributes included."""
+        return self.tree.identical(other.tree)
+
+    def __repr__(self) -> str:
+        attrs = self.tree.attrs
+        return f"Fit({attrs['model_name']} to {attrs['data']}: {attrs['status']}, objective {attrs['objective']:.4f})"
+
+    def __str__(self) -> str:
+        from pkpd.estimation.summary import summary
+
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        from pkpd.estimation.summary import summary_html
+
+        return summary_html(self)
+
+
+def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> tuple[Model, tuple[str, ...]]:
+    """Put starting values and fixed parameters into the model; give the residual parameters to hold besides."""
+    residual = {name: output.name for output in model.outputs.values() for name in output.residual_names}
+    known = [*model.parameters, *residual]
+    for name in [*start, *fixed]:
+        if name not in known:
+            raise MismatchError(
+                f"`{name}` is nothing that can be estimated.",
+                where="fit(start=..., fixed=...)",
+                expected=f"Names: {', '.join(known)}.",
+                remedy=suggestion(name, known),
+            )
+    outputs = dict(model.outputs)
+    for name in start.keys() & residual.keys():
+        output, term = residual[name], name.rsplit(".", 1)[1]
+        outputs[output] = replace(outputs[output], **{term: float(start[name])})
+    model = model.set({name: value for name, value in start.items() if name in model.parameters})
+    if outputs != dict(model.outputs):
+        model = model.replace(outputs=outputs)
+    own = [name for name in fixed if name in model.parameters]
+    return (model.fix(*own) if own else model), tuple(name for name in fixed if name in residual)
+
+
+def _at(model: Model, estimates: xr.Dataset) -> Model:
+    values = dict(zip(estimates["parameter"].values.tolist(), estimates["value"].values.tolist()))
+    prepared, _ = _prepare(model, {name: value for name, value in values.items() if value == value}, ())
+    return prepared
+
+
+def _check_estimator(estimator: Any) -> None:
+    if isinstance(estimator, type) or not isinstance(estimator, Estimator):
+        name = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
+        raise CannotFit(
+            f"{name} is no estimator.",
+            where="fit(estimator=...)",
+            expected="An object such as Individual() or Pooled().",
+            remedy=f"Write {name}()." if isinstance(estimator, type) else "Write pkpd.Pooled().",
+        )
+
+
+def _version(name: str) -> str:
+    try:
+        return version("pkpd-timecourse" if name == "pkpd" else name)
+    except PackageNotFoundError:
+        import pkpd
+
+        return pkpd.__version__ if name == "pkpd" else "unknown"

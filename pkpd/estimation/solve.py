@@ -1,0 +1,156 @@
+"""Fit one set of values to the records of one problem by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pkpd.errors import CannotFit, SolveError
+from pkpd.estimation.coordinates import Coordinates
+from pkpd.estimation.judge import Run, Solution, judge
+from pkpd.estimation.objective import Objective
+from pkpd.estimation.search import search
+from pkpd.estimation.settings import Settings
+from pkpd.estimation.starts import draw_starts
+from pkpd.likelihood import Problem
+
+__all__ = ["compile_for", "solve"]
+
+# Rounds after which weights, or the SDs that a search refers to, must have settled.
+_ROUNDS = 100
+
+
+def compile_for(problem: Problem, settings: Settings) -> None:
+    """Compile what a search will call, sensitivities included, by solving the model once at its starting values."""
+    coordinates = Coordinates.of(problem, residuals_free=settings.error == "estimated")
+    Objective(problem, coordinates).at(coordinates.forward(coordinates.initial)[coordinates.free])
+
+
+def solve(problem: Problem, settings: Settings, tick: Callable[[], None] | None = None) -> Solution:
+    """Find the values of greatest likelihood (or least squares) for all records of a problem together.
+
+    `tick` is called whenever the model is solved.
+
+    Raises
+    ------
+    CannotFit
+        Nothing to estimate, too few records, no error where one is needed, or a fit that cannot move.
+    SolveError
+        The model cannot be solved at the starting values.
+    """
+    coordinates = Coordinates.of(problem, residuals_free=settings.error == "estimated")
+    _check_counts(problem, coordinates, settings)
+    start = coordinates.forward(coordinates.initial)[coordinates.free]
+    _check_start(problem, coordinates, start)
+    runs = []
+    for candidate in draw_starts(coordinates, settings.starts, settings.seed, settings.spread, problem.subjects):
+        try:
+            runs.append(_climb(problem, coordinates, candidate, settings, tick))
+        except (SolveError, CannotFit):
+            continue  # a random start may lie where the model cannot be solved; the first start has been checked
+    if not runs:
+        raise CannotFit(
+            "no start led anywhere.",
+            where=problem.where,
+            remedy="Start nearer to the data, or bound the parameters.",
+        )
+    best = min(runs, key=lambda run: run.deviance)
+    return judge(problem, coordinates, settings, best, runs)
+
+
+def _climb(
+    problem: Problem,
+    coordinates: Coordinates,
+    start: np.ndarray,
+    settings: Settings,
+    tick: Callable[[], None] | None,
+) -> Run:
+    """Search from one start, in as many rounds as the weights, or the reference of the SDs, need to settle."""
+    scaled = settings.error == "scaled"
+    follows = problem.residuals.follow_prediction
+    moves = not scaled and (follows or bool(coordinates.free[coordinates.count :].any()))
+    z, evaluations, path = start, 0, []
+    sd = Objective(problem, coordinates).spread_at(start).sd
+    room, settled = 40.0, False
+    for _ in range(_ROUNDS):
+        objective = Objective(
+            problem,
+            coordinates,
+            weights=sd if scaled else None,
+            reference=sd if moves else None,
+            room=room,
+            tick=tick,
+        )
+        z, result = search(
+            objective,
+            z,
+            method=settings.method,
+            scale_covar=scaled,
+            max_evaluations=settings.max_evaluations,
+        )
+        evaluations += objective.evaluations
+        path += objective.path
+        point = objective.at(z)
+        if not (follows if scaled else moves):
+            settled = True
+            break
+        before, sd = sd, objective.spread_at(z).sd
+        settled = bool(np.all(np.abs(np.log(sd / before)) < (1e-8 if scaled else 1e-4))) and room < 40
+        if settled:
+            break
+        room = 4.0
+    return Run(
+        z=z,
+        objective=objective,
+        lmfit=result,
+        point=point,
+        sigma=float(np.sqrt(point.u @ point.u / (point.u.size - z.size))) if scaled else np.nan,
+        evaluations=evaluations,
+        settled=settled,
+        path=path,
+    )
+
+
+def _check_counts(problem: Problem, coordinates: Coordinates, settings: Settings) -> None:
+    n, count = problem.observations.dv.size, int(coordinates.free.sum())
+    if count == 0:
+        raise CannotFit(
+            "nothing is left to estimate.",
+            where=problem.where,
+            expected=f"At least one of {', '.join(coordinates.names)} is free.",
+            remedy="Free a parameter: model.free(...).",
+        )
+    if n < count + (settings.error == "scaled"):
+        raise CannotFit(
+            f"{n} record{'s' * (n != 1)} cannot give {count} estimates"
+            f"{' and a residual SD' if settings.error == 'scaled' else ''}.",
+            where=problem.where,
+            expected=f"Free are {', '.join(coordinates.free_names)}.",
+            remedy="Fix some of them, or fit all subjects together with Pooled().",
+        )
+
+
+def _check_start(problem: Problem, coordinates: Coordinates, start: np.ndarray) -> None:
+    """Refuse a start from which no search can begin, and say why."""
+    own = coordinates.initial[: coordinates.count]
+    problem.predict(np.broadcast_to(own, (len(problem.subjects), own.size))).raise_failures()
+    point = Objective(problem, coordinates).at(start)
+    bad = np.flatnonzero(~(point.spread.sd > 0) | ~np.isfinite(point.u))
+    if bad.size:
+        first = bad[0]
+        raise CannotFit(
+            f"the residual SD is {point.spread.sd[first]:g} where {point.f[first]:g} is predicted"
+            f"{f' (and at {bad.size - 1} more records)' if bad.size > 1 else ''}.",
+            where=problem.observations.where(first),
+            expected="Every record has a prediction with an SD above 0.",
+            remedy="Leave such records out (MDV = 1), or let the error have an additive part.",
+        )
+    if not np.any(point.weighted):
+        raise CannotFit(
+            "the fit cannot move: no prediction depends on any free parameter at the start.",
+            where=problem.where,
+            expected=f"Free are {', '.join(coordinates.free_names)}.",
+            remedy="Look for doses that reach nothing, records before the first dose, or starting values so far off "
+            "that the curve is flat.",
+        )

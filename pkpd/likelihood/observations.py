@@ -1,0 +1,172 @@
+"""What was seen: the records that a likelihood compares with predictions, as plain columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.data import Events
+
+if TYPE_CHECKING:
+    from pkpd.data import Dataset
+
+__all__ = ["Feature", "Observations", "observe", "with_references"]
+
+_LABELS = ("ARM", "PERIOD", "SEQUENCE", "OCC")
+
+
+class Feature(Enum):
+    """Something that data may hold and not every estimator can honour; the value says it in words."""
+
+    MEANS = "means of several people"
+    CHANGES = "percent changes from a reference time"
+    OUTPUTS = "several outputs"
+    CENSORING = "censored records"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """The n records with an observation, subject by subject.
+
+    Parameters
+    ----------
+    origin : str
+        Where they come from, for messages.
+    people : tuple of str
+        Names of the subjects.
+    subject : (n,) int
+        Index into `people`.
+    time : (n,) float
+    dv : (n,) float
+        In the unit of the output; percent for a change.
+    output : (n,) int
+        Index into the model's outputs.
+    count : (n,) float
+        How many people a record is the mean of.
+    error : (n,) float
+        Published standard error of the record: SE, or SD over the root of N. NaN where there is none.
+    ref : (n,) float
+        Time from which a change is counted; NaN where the record is no change.
+    censored : (n,) bool
+    row : (n,) int
+        Row in the file; 0 if there is none.
+    labels : dict of (n,) arrays
+        ARM, PERIOD, SEQUENCE and OCC, where the data have them.
+    """
+
+    origin: str
+    people: tuple[str, ...]
+    subject: np.ndarray
+    time: np.ndarray
+    dv: np.ndarray
+    output: np.ndarray
+    count: np.ndarray
+    error: np.ndarray
+    ref: np.ndarray
+    censored: np.ndarray
+    row: np.ndarray
+    labels: dict[str, np.ndarray]
+
+    def where(self, record: int) -> str:
+        """Say the place of a record in words."""
+        row = f", row {self.row[record]}" if self.row[record] > 0 else ""
+        return f"{self.origin}{row}, ID {self.people[self.subject[record]]}, time {self.time[record]:g}"
+
+    def of(self, subject: int) -> Observations:
+        """Give the records of one subject."""
+        rows = self.subject == subject
+        columns: dict[str, Any] = {
+            name: getattr(self, name)[rows]
+            for name in ("time", "dv", "output", "count", "error", "ref", "censored", "row")
+        }
+        return replace(
+            self,
+            people=(self.people[subject],),
+            subject=np.zeros(int(rows.sum()), dtype=np.int64),
+            labels={name: column[rows] for name, column in self.labels.items()},
+            **columns,
+        )
+
+
+def observe(data: Dataset, rows: np.ndarray, subject: np.ndarray, output: np.ndarray) -> Observations:
+    """Gather the observations of a data set.
+
+    Parameters
+    ----------
+    data : Dataset
+    rows : (n,) int
+        Its rows that count as observations.
+    subject, output : (n,) int
+        Index of the subject and of the model's output of each.
+    """
+    column = {name: values[rows] for name, values in data.columns.items()}
+    published = np.where(np.isnan(column["SE"]), column["SD"] / np.sqrt(column["N"]), column["SE"])
+    said = {name: column[name] for name in _LABELS if (data.columns[name] != data.columns[name].dtype.type()).any()}
+    return Observations(
+        origin=data.origin,
+        people=data.ids,
+        subject=subject,
+        time=column["TIME"],
+        dv=column["DV"],
+        output=output,
+        count=column["N"],
+        error=published,
+        ref=column["REF"],
+        censored=column["CENS"] != 0,
+        row=np.maximum(column["ROW"], 0),
+        labels=said,
+    )
+
+
+def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple[Events, np.ndarray, np.ndarray]:
+    """Add observations at reference times to events.
+
+    Parameters
+    ----------
+    events : Events
+    refs : list of (subject, time, output)
+        Indices into the subjects and outputs of the events.
+
+    Returns
+    -------
+    events : Events
+        With one observation more for each reference, before everything else that happens to the subject at that time:
+        a change is counted from what was there before a dose.
+    kept : (R,) int
+        Where each old row stands now.
+    added : (len(refs),) int
+        Where each reference stands now.
+    """
+    at = []
+    for subject, time, _ in refs:
+        first, last = events.start[subject], events.start[subject + 1]
+        at.append(int(first + np.searchsorted(events.time[first:last], time, side="left")))
+    order = np.argsort(at, kind="stable")
+    places = np.array(at, dtype=np.int64)[order]
+    size = len(events.time) + len(refs)
+    added = np.empty(len(refs), dtype=np.int64)
+    added[order] = places + np.arange(len(refs))
+    kept = np.setdiff1d(np.arange(size), added)
+    shift = np.array([sum(1 for subject, _, _ in refs if subject < s) for s in range(len(events.start))])
+    columns: dict[str, Any] = {}
+    for name in ("time", "evid", "amt", "rate", "dur", "ii", "addl", "ss", "mode", "route", "dose_unit", "output"):
+        old = getattr(events, name)
+        new = np.zeros(size, dtype=old.dtype)
+        new[kept] = old
+        columns[name] = new
+    columns["time"][added] = [time for _, time, _ in refs]
+    columns["output"][added] = [output for _, _, output in refs]
+    columns["route"][added] = columns["dose_unit"][added] = -1
+    columns["source_row"] = np.full(size, -1)
+    columns["source_row"][kept] = events.source_row
+    values = np.full((size, len(events.covariates)), np.nan)
+    values[kept] = events.covariate_values
+    for (subject, _, _), place, row in zip(refs, at, added):
+        first, last = events.start[subject], events.start[subject + 1]
+        # the value in force at the reference: of the next row, or of the one before
+        source = place if events.carry == "nocb" else place - 1
+        values[row] = events.covariate_values[min(max(source, first), last - 1)]
+    return replace(events, start=events.start + shift, covariate_values=values, **columns), kept, added

@@ -1,0 +1,233 @@
+"""Where a model meets data: a Problem is sound, or says everything that is wrong at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd import engine
+from pkpd.data import Dataset, Events, Evid
+from pkpd.errors import MismatchError, PkpdError, raise_all
+from pkpd.likelihood.match import check_records, in_output_units, residual_parameters, which_output
+from pkpd.likelihood.observations import Feature, Observations, observe, with_references
+from pkpd.likelihood.residual import Law, Residuals
+from pkpd.model import Model, Parameter
+
+__all__ = ["Prediction", "Problem"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a model predicts for the records of a problem.
+
+    Parameters
+    ----------
+    f : (n,) float
+        In the units of the outputs, percent for a change; NaN where the model could not be solved.
+    df : (n, D) float or None
+        Derivatives with respect to each subject's natural values of the D parameters asked for.
+    solved : engine.Prediction
+        What the engine said, failures included.
+    """
+
+    f: np.ndarray
+    df: np.ndarray | None
+    solved: engine.Prediction
+
+    def raise_failures(self) -> None:
+        """Raise a SolveError if the model could not be solved for somebody."""
+        self.solved.raise_failures()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Problem:
+    """A model and the data it is to explain, checked against each other and compiled. See :func:`make_problem`.
+
+    n is the number of records, S of subjects, P of the model's parameters, R of residual parameters.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+    events : Events
+        What the engine walks: the rows of the data, and an observation at each reference time.
+    program, schedule
+        The compiled model, and the events bound to it.
+    observations : Observations
+        The n records with an observation, in the units of the model's outputs.
+    residuals : Residuals
+        Their residual laws.
+    residual_parameters : tuple of Parameter
+        The R residual parameters, with initial values.
+    take, base : (n,) int
+        Which of the engine's records each is, and which one it is a change from (-1: none).
+    """
+
+    model: Model
+    data: Dataset
+    events: Events
+    program: engine.Program
+    schedule: engine.Schedule
+    observations: Observations
+    residuals: Residuals
+    residual_parameters: tuple[Parameter, ...]
+    take: np.ndarray
+    base: np.ndarray
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """S names."""
+        return self.observations.people
+
+    @property
+    def where(self) -> str:
+        """What is fitted to what, for messages."""
+        who = f", ID {self.subjects[0]}" if len(self.subjects) == 1 else ""
+        return f"{self.model.name} to {self.observations.origin}{who}"
+
+    @property
+    def features(self) -> dict[Feature, str]:
+        """What an estimator has to honour, with where it is."""
+        seen = self.observations
+        found: dict[Feature, str] = {}
+        for feature, rows in (
+            (Feature.MEANS, np.flatnonzero(seen.count != 1)),
+            (Feature.CHANGES, np.flatnonzero(np.isfinite(seen.ref))),
+            (Feature.CENSORING, np.flatnonzero(seen.censored)),
+        ):
+            if rows.size:
+                more = f" and {rows.size - 1} more" if rows.size > 1 else ""
+                found[feature] = f"{seen.where(int(rows[0]))}{more}"
+        if np.unique(seen.output).size > 1:
+            found[Feature.OUTPUTS] = ", ".join(list(self.model.outputs)[k] for k in np.unique(seen.output))
+        return found
+
+    def predict(
+        self, values: np.ndarray, *, sensitivities: Sequence[str] = (), threads: int | None = None
+    ) -> Prediction:
+        """Predict the records.
+
+        Parameters
+        ----------
+        values : (S, P) float
+            Natural parameter values of each subject, before the factors of covariates, in the order of the model.
+        sensitivities : sequence of str, optional
+            The parameters to differentiate by; the columns of `df` in this order.
+        threads : int, optional
+            The numbers do not depend on it.
+        """
+        solved = engine.predict(self.program, self.schedule, values, sensitivities=sensitivities, threads=threads)
+        f = solved.f[self.take]
+        df = None if solved.df is None else solved.df[self.take]
+        change = np.flatnonzero(self.base >= 0)
+        if change.size:
+            start = solved.f[self.base[change]]
+            ratio = f[change] / start
+            if df is not None and solved.df is not None:
+                slope = df[change] - ratio[:, None] * solved.df[self.base[change]]
+                df[change] = 100 * slope / start[:, None]
+            f[change] = 100 * (ratio - 1)
+        return Prediction(f=f, df=df, solved=solved)
+
+    def split(self) -> list[Problem]:
+        """Give the problem of each subject alone."""
+        return [self._only(s) for s in range(len(self.subjects))]
+
+    def _only(self, subject: int) -> Problem:
+        events = self.events.take([subject])
+        mine = self.observations.subject == subject
+        records = self.events.evid[: self.events.start[subject]] == Evid.OBSERVATION
+        before = int(records.sum())
+        return Problem(
+            model=self.model,
+            data=self.data[self.subjects[subject]],
+            events=events,
+            program=self.program,
+            schedule=engine.bind(self.program, events),
+            observations=self.observations.of(subject),
+            residuals=self.residuals.subset(np.flatnonzero(mine)),
+            residual_parameters=self.residual_parameters,
+            take=self.take[mine] - before,
+            base=np.where(self.base[mine] >= 0, self.base[mine] - before, -1),
+        )
+
+
+def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Problem:
+    """Check a model and data against each other, and compile them.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+    held : sequence of str
+        Residual parameters, ``"<output>.<term>"``, that no fit shall move.
+
+    Raises
+    ------
+    MismatchError
+        They do not go together; all that is wrong is listed.
+    """
+    events = data.events()
+    counted = np.flatnonzero((data.columns["EVID"] == Evid.OBSERVATION) & (data.columns["MDV"] == 0))
+    if not counted.size:
+        raise MismatchError(
+            "there is no observation to fit.",
+            where=data.origin,
+            expected="At least one row with EVID 0, MDV 0 and a DV.",
+            remedy="Check the columns EVID, MDV and DV, and any filter.",
+        )
+    meant = which_output(model, events.outputs)
+    seen = observe(data, counted, events.subject[counted], meant[events.output[counted]])
+    found = check_records(model, seen)
+    seen, of_units = in_output_units(model, seen, _stated_units(data, events, meant))
+    found += of_units
+    events, take, base = _with_changes(events, counted, seen)
+    program = engine.compile_model(model)
+    try:
+        schedule = engine.bind(program, events)
+    except PkpdError as error:
+        raise_all(MismatchError, [*(error.findings or [error.as_finding("mismatch")]), *found])
+    if found:
+        raise_all(MismatchError, found)
+    parameters = residual_parameters(model, held)
+    places = {p.name: k for k, p in enumerate(parameters)}
+    residuals = Residuals(
+        names=tuple(places),
+        laws=tuple(Law.of(output, places) for output in model.outputs.values()),
+        output=seen.output,
+        known=seen.error,
+        people=seen.count,
+    )
+    return Problem(
+        model=model,
+        data=data,
+        events=events,
+        program=program,
+        schedule=schedule,
+        observations=seen,
+        residuals=residuals,
+        residual_parameters=parameters,
+        take=take,
+        base=base,
+    )
+
+
+def _stated_units(data: Dataset, events: Events, meant: np.ndarray) -> dict[int, str | None]:
+    return {int(k): data.dv_unit(name) for name, k in zip(events.outputs, meant) if k >= 0}
+
+
+def _with_changes(events: Events, counted: np.ndarray, seen: Observations) -> tuple[Events, np.ndarray, np.ndarray]:
+    """Add the reference times to the events; say which of the engine's records each observation is, and its base."""
+    changes = np.flatnonzero(np.isfinite(seen.ref))
+    keys = [(int(seen.subject[i]), float(seen.ref[i]), int(events.output[counted[i]])) for i in changes]
+    refs = sorted(set(keys))
+    if refs:
+        events, kept, added = with_references(events, refs)
+    else:
+        kept, added = np.arange(len(events)), np.zeros(0, dtype=np.int64)
+    record = np.cumsum(events.evid == Evid.OBSERVATION) - 1
+    base = np.full(counted.size, -1)
+    base[changes] = [record[added[refs.index(key)]] for key in keys]
+    return events, record[kept[counted]], base

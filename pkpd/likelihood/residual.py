@@ -1,0 +1,218 @@
+"""Residual laws: how far an observation may lie from its prediction.
+
+With prediction ``f``, an observation ``y`` is normal around ``f`` with standard deviation
+
+=================  ==========================================  =========================
+law                standard deviation                          parameters
+=================  ==========================================  =========================
+additive           ``add``                                     ``add``
+proportional       ``prop |f|``                                ``prop``
+power              ``prop |f|**power``                         ``prop``, ``power``
+combined, 1        ``add + prop |f|**power``                   ``add``, ``prop`` (``power``)
+combined, 2        ``sqrt(add**2 + prop**2 |f|**(2 power))``   ``add``, ``prop`` (``power``)
+log-normal         ``log``, of ``log y`` around ``log f``      ``log``
+=================  ==========================================  =========================
+
+where ``power`` is 1 unless given. ``add`` has the unit of the output, ``prop`` and ``log`` have none. A record that is
+a mean of ``N`` people has that SD divided by ``sqrt(N)``; a record whose SD is published with it has the published one
+in place of the law's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.model import Output
+
+__all__ = ["Law", "Residuals", "Spread", "log_density"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Where observations are expected and how far they scatter, with the derivatives.
+
+    Everything is on the scale of the law: natural, or logarithmic for a log-normal one.
+
+    Parameters
+    ----------
+    mean, sd : (n,) float
+        Expectation and standard deviation of each record.
+    mean_f, sd_f : (n,) float
+        Their derivatives with respect to the prediction.
+    sd_psi : (n, R) float
+        Derivatives of the SD with respect to the residual parameters.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    mean_f: np.ndarray
+    sd_f: np.ndarray
+    sd_psi: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """The residual law of one output, with the place of each of its parameters among all residual parameters.
+
+    Parameters
+    ----------
+    add, prop, power, log : int or None
+        Index into the residual parameters; None if the law has no such term.
+    combined : int
+        1 adds standard deviations, 2 adds variances.
+    """
+
+    add: int | None = None
+    prop: int | None = None
+    power: int | None = None
+    log: int | None = None
+    combined: int = 2
+
+    @classmethod
+    def of(cls, output: Output, places: Mapping[str, int]) -> Law:
+        """Give the law of an output of a model; `places` maps ``"<output>.add"`` and so on to indices."""
+        at = {term: places.get(f"{output.name}.{term}") for term in ("add", "prop", "power", "log")}
+        return cls(**at, combined=output.combined)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is any error at all."""
+        return self.add is not None or self.prop is not None or self.log is not None
+
+    @property
+    def follows_prediction(self) -> bool:
+        """Whether the SD changes with the prediction."""
+        return self.prop is not None
+
+    def spread(self, f: np.ndarray, psi: np.ndarray) -> Spread:
+        """Give expectation and SD for predictions `f` (n,) at residual parameters `psi` (R,) or (n, R)."""
+        psi = np.broadcast_to(psi, (f.size, np.shape(psi)[-1]))
+        one, zero = np.ones_like(f), np.zeros_like(f)
+        sd_psi = np.zeros(psi.shape)
+        if self.log is not None:
+            sd_psi[:, self.log] = 1.0
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return Spread(mean=np.log(f), sd=psi[:, self.log].copy(), mean_f=1 / f, sd_f=zero, sd_psi=sd_psi)
+        add = psi[:, self.add] if self.add is not None else zero
+        if self.prop is None:
+            if self.add is not None:
+                sd_psi[:, self.add] = 1.0
+            return Spread(mean=f, sd=add.copy(), mean_f=one, sd_f=zero, sd_psi=sd_psi)
+        size, power = np.abs(f), psi[:, self.power] if self.power is not None else one
+        grown = size if self.power is None else size**power
+        with np.errstate(invalid="ignore", divide="ignore"):
+            grown_f = np.sign(f) * (one if self.power is None else power * size ** (power - 1))
+            grown_power = np.where(size > 0, grown * np.log(size), 0.0)
+        part = psi[:, self.prop] * grown
+        sd = add + part if self.add is None or self.combined == 1 else np.hypot(add, part)
+        if self.add is None or self.combined == 1:
+            d_add, d_part = one, one
+        else:  # d sqrt(a² + b²); at a = b = 0 the slope is not defined, and an SD of 0 is refused elsewhere
+            safe = np.where(sd > 0, sd, 1.0)
+            d_add, d_part = add / safe, part / safe
+        if self.add is not None:
+            sd_psi[:, self.add] = d_add
+        sd_psi[:, self.prop] = d_part * grown
+        if self.power is not None:
+            sd_psi[:, self.power] = d_part * psi[:, self.prop] * grown_power
+        return Spread(mean=f, sd=sd, mean_f=one, sd_f=d_part * psi[:, self.prop] * grown_f, sd_psi=sd_psi)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """The residual laws of all records together.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The residual parameters, ``"<output>.<term>"``.
+    laws : tuple of Law
+        One for each output.
+    output : (n,) int
+        Which law a record follows.
+    known : (n,) float
+        SD published with the record, NaN where the law decides.
+    people : (n,) float
+        How many people the record is a mean of.
+    """
+
+    names: tuple[str, ...]
+    laws: tuple[Law, ...]
+    output: np.ndarray
+    known: np.ndarray
+    people: np.ndarray
+
+    @property
+    def logarithmic(self) -> np.ndarray:
+        """Whether each record is compared by its logarithm, (n,) bool."""
+        of_law = np.array([law.log is not None for law in self.laws], dtype=bool)
+        return of_law[self.output] & np.isnan(self.known)
+
+    @property
+    def used(self) -> tuple[bool, ...]:
+        """Whether each residual parameter has a record that depends on it."""
+        free = [self.laws[k] for k in np.unique(self.output[np.isnan(self.known)])]
+        places = {place for law in free for place in (law.add, law.prop, law.power, law.log)}
+        return tuple(place in places for place in range(len(self.names)))
+
+    @property
+    def has_known(self) -> bool:
+        """Whether any record comes with its own SD."""
+        return bool(np.isfinite(self.known).any())
+
+    @property
+    def follow_prediction(self) -> bool:
+        """Whether the SD of any record changes with its prediction."""
+        return any(self.laws[k].follows_prediction for k in np.unique(self.output[np.isnan(self.known)]))
+
+    def observed(self, y: np.ndarray) -> np.ndarray:
+        """Give the observations on the scale of their laws, (n,)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.logarithmic, np.log(y), y)
+
+    def log_jacobian(self, y: np.ndarray) -> float:
+        """Give what it adds to -2 log L to speak of densities of ``y``, not of ``log y``: twice the sum of ``log y``.
+
+        With it, objectives of log-normal and other laws on the same data can be compared.
+        """
+        return 2.0 * float(np.log(y[self.logarithmic]).sum())
+
+    def spread(self, f: np.ndarray, psi: np.ndarray) -> Spread:
+        """Give expectation and SD of every record.
+
+        Parameters
+        ----------
+        f : (n,) float
+            Predictions, in the unit of the observations.
+        psi : (R,) or (n, R) float
+            Residual parameters in the order of `names`, the same for all records or each its own.
+        """
+        n, r = f.size, len(self.names)
+        psi = np.broadcast_to(psi, (n, r))
+        mean, sd, mean_f, sd_f, sd_psi = f.copy(), self.known.copy(), np.ones(n), np.zeros(n), np.zeros((n, r))
+        for k, law in enumerate(self.laws):
+            rows = np.flatnonzero((self.output == k) & np.isnan(self.known))
+            if rows.size:
+                part = law.spread(f[rows], psi[rows])
+                root = np.sqrt(self.people[rows])
+                mean[rows], mean_f[rows] = part.mean, part.mean_f
+                sd[rows], sd_f[rows], sd_psi[rows] = part.sd / root, part.sd_f / root, part.sd_psi / root[:, None]
+        return Spread(mean=mean, sd=sd, mean_f=mean_f, sd_f=sd_f, sd_psi=sd_psi)
+
+    def subset(self, rows: np.ndarray | Sequence[int]) -> Residuals:
+        """Give the laws of some of the records."""
+        return Residuals(
+            names=self.names,
+            laws=self.laws,
+            output=self.output[rows],
+            known=self.known[rows],
+            people=self.people[rows],
+        )
+
+
+def log_density(observed: np.ndarray, spread: Spread) -> np.ndarray:
+    """Give the log density of every record on the scale of its law, without the constant ``-log(2 pi) / 2``, (n,)."""
+    return -0.5 * ((observed - spread.mean) / spread.sd) ** 2 - np.log(spread.sd)

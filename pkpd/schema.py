@@ -1,0 +1,222 @@
+"""Every dimension, variable and group that a result may hold, with its meaning and the kind of its unit.
+
+Fits and simulations are xarray objects; this table is what their names mean. A writer takes the ``long_name`` of a
+variable from here (:func:`describe`), a reader looks here to know what to expect. Columns of records are NONMEM's, in
+upper case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DIMENSIONS", "GROUPS", "VARIABLES", "Variable", "describe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """What one variable of a result means.
+
+    Parameters
+    ----------
+    name, group
+        Its name, and the group of the tree in which it lives.
+    dims
+        Its dimensions. In fits of one subject each, ``subject`` comes in front of them where `by_subject` is true.
+    meaning
+        One line; becomes the ``long_name``.
+    unit
+        The kind of its unit: ``"time"``, ``"dose"``, ``"output"`` (the unit of the record's output), ``"parameter"``
+        (each parameter's own), ``"transformed"`` (the estimation scale), ``"1"``, ``"%"``, ``"-2 log L"``, ``"s"``,
+        or ``""`` for names, texts and flags.
+    by_subject
+        Whether there is one for each subject when each is fitted alone.
+    """
+
+    name: str
+    group: str
+    dims: tuple[str, ...]
+    meaning: str
+    unit: str = ""
+    by_subject: bool = False
+
+
+DIMENSIONS: dict[str, str] = {
+    "parameter": "an estimated quantity: the model's parameters, then those of the residual error",
+    "parameter_": "the same, along the other side of a matrix",
+    "subject": "a person, or an arm whose means are the data",
+    "effect": "a between-subject effect (ETA)",
+    "effect_": "the same, along the other side of a matrix",
+    "record": "an observation, in the order of the data file",
+    "iteration": "a step of the search",
+    "start": "one of several starts of the search",
+    "arm": "a treatment",
+    "draw": "a replicate: another population, or other parameter values",
+    "time": "time after the start of the record, in the model's unit",
+    "chain": "a Markov chain",
+}
+
+GROUPS: dict[str, str] = {
+    "/": "attributes: what was fitted, how, and with what verdict",
+    "estimates": "the estimates and their precision",
+    "covariance": "covariance and correlation of the estimates, on the estimation scale",
+    "verdict": "why the fit may or may not be believed, in numbers",
+    "omega": "between-subject variances and covariances",
+    "subjects": "what belongs to one subject: its parameters, its part of the objective",
+    "records": "the observations, their predictions and residuals (the sdtab)",
+    "trace": "the path of the search",
+    "starts": "where each start of the search ended",
+    "posterior": "draws of the parameters, with ArviZ's names",
+    "sample_stats": "how those draws were made, with ArviZ's names",
+}
+
+
+def _estimate(name: str, meaning: str, unit: str = "") -> Variable:
+    return Variable(name=name, group="estimates", dims=("parameter",), meaning=meaning, unit=unit, by_subject=True)
+
+
+def _verdict(name: str, meaning: str, unit: str = "", dims: tuple[str, ...] = ()) -> Variable:
+    return Variable(name=name, group="verdict", dims=dims, meaning=meaning, unit=unit, by_subject=True)
+
+
+def _record(name: str, meaning: str, unit: str = "") -> Variable:
+    return Variable(name=name, group="records", dims=("record",), meaning=meaning, unit=unit)
+
+
+_LISTED = (
+    _estimate("value", "estimate", "parameter"),
+    _estimate("se", "standard error", "parameter"),
+    _estimate("rse", "relative standard error", "%"),
+    _estimate("lower", "lower end of the confidence interval", "parameter"),
+    _estimate("upper", "upper end of the confidence interval", "parameter"),
+    _estimate("initial", "value before the fit", "parameter"),
+    _estimate("fixed", "held at its initial value"),
+    _estimate("unit", "unit"),
+    _estimate("transform", "from the natural to the estimation scale: log, logit or none"),
+    _estimate("transformed", "estimate on the estimation scale", "transformed"),
+    _estimate("transformed_se", "standard error on the estimation scale", "transformed"),
+    _estimate("at_bound", "the estimate lies on a bound"),
+    _estimate("label", "what the parameter is"),
+    Variable(
+        name="covariance",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="covariance of the estimates on the estimation scale",
+        unit="transformed",
+        by_subject=True,
+    ),
+    Variable(
+        name="correlation",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="correlation of the estimates on the estimation scale",
+        unit="1",
+        by_subject=True,
+    ),
+    _verdict("status", "the verdict in a word"),
+    _verdict("message", "the verdict in a sentence, with what to do"),
+    _verdict("gradient", "largest slope of half the objective, in standard errors of the parameters", "1"),
+    _verdict("decrement", "how much the objective could still fall", "-2 log L"),
+    _verdict("rank", "rank of the weighted sensitivities"),
+    _verdict("free", "number of quantities estimated"),
+    _verdict("condition", "condition number of the correlation of the estimates (ratio of eigenvalues)", "1"),
+    _verdict("null_directions", "what the data leave undetermined, in words"),
+    _verdict("evaluations", "number of times the model was solved"),
+    _verdict("objective", "-2 log likelihood without the constant n log(2 pi)", "-2 log L"),
+    _verdict("sum_of_squares", "sum of squared weighted residuals", "1"),
+    _verdict("sigma", "factor on the residual SDs, from the sum of squares and the degrees of freedom", "1"),
+    _verdict("records", "number of observations"),
+    _verdict("degrees_of_freedom", "observations less estimated quantities"),
+    _verdict("starts_at_best", "number of starts that reached the best objective"),
+    _verdict("basins", "number of different objectives at which the starts ended"),
+    Variable(
+        name="individual",
+        group="subjects",
+        dims=("subject", "parameter"),
+        meaning="the subject's parameters, before the factors of its covariates",
+        unit="parameter",
+    ),
+    Variable(
+        name="objective",
+        group="subjects",
+        dims=("subject",),
+        meaning="the subject's part of the objective",
+        unit="-2 log L",
+    ),
+    Variable(name="eta", group="subjects", dims=("subject", "effect"), meaning="between-subject effect", unit="1"),
+    Variable(name="eta_se", group="subjects", dims=("subject", "effect"), meaning="its standard error", unit="1"),
+    Variable(name="covariance", group="omega", dims=("effect", "effect_"), meaning="covariance of the ETAs", unit="1"),
+    Variable(
+        name="correlation", group="omega", dims=("effect", "effect_"), meaning="correlation of the ETAs", unit="1"
+    ),
+    Variable(name="shrinkage", group="omega", dims=("effect",), meaning="shrinkage of the ETAs, SD form", unit="1"),
+    _record("ID", "subject"),
+    _record("TIME", "time", "time"),
+    _record("DV", "observation", "output"),
+    _record("DVID", "name of the output"),
+    _record("PRED", "prediction at the typical values", "output"),
+    _record("IPRED", "prediction at the subject's own values", "output"),
+    _record("RES", "DV - PRED", "output"),
+    _record("IRES", "DV - IPRED", "output"),
+    _record("WRES", "RES over the residual SD at PRED (of logarithms for a log error)", "1"),
+    _record("IWRES", "IRES over the residual SD at IPRED (of logarithms for a log error)", "1"),
+    _record("CWRES", "conditional weighted residual", "1"),
+    _record("NPDE", "normalised prediction distribution error", "1"),
+    _record("SD", "residual standard deviation at IPRED (of the logarithm for a log error)", "output"),
+    _record("N", "number of people behind the value"),
+    _record("REF", "time from which the change is counted, in percent; empty if the value is not a change", "time"),
+    _record("UNIT", "unit of the observation and of its predictions"),
+    _record("ROW", "row in the data file, counted from 1 after the header; 0 if there is none"),
+    _record("ARM", "treatment"),
+    _record("PERIOD", "period of a crossover"),
+    _record("SEQUENCE", "order of the treatments in a crossover"),
+    _record("OCC", "occasion"),
+    Variable(
+        name="objective",
+        group="trace",
+        dims=("iteration",),
+        meaning="objective along the search",
+        unit="-2 log L",
+    ),
+    Variable(
+        name="value",
+        group="trace",
+        dims=("iteration", "parameter"),
+        meaning="parameters along the search",
+        unit="parameter",
+    ),
+    Variable(
+        name="group",
+        group="trace",
+        dims=("iteration",),
+        meaning="whose search it is: a subject, or `pooled`",
+    ),
+    Variable(
+        name="objective", group="starts", dims=("start",), meaning="objective where the start ended", unit="-2 log L"
+    ),
+    Variable(
+        name="value", group="starts", dims=("start", "parameter"), meaning="where the start ended", unit="parameter"
+    ),
+    Variable(name="group", group="starts", dims=("start",), meaning="whose search it is: a subject, or `pooled`"),
+)
+
+VARIABLES: dict[tuple[str, str], Variable] = {(variable.group, variable.name): variable for variable in _LISTED}
+
+
+def describe(group: str, name: str, unit: str | None = None) -> dict[str, str]:
+    """Give the attributes of a variable: ``long_name``, and ``units`` where it has one unit.
+
+    Parameters
+    ----------
+    group, name
+        Where it lives and what it is called.
+    unit
+        Its unit, where the kind of unit leaves that open ("time", "output", "parameter").
+
+    Examples
+    --------
+    >>> describe("estimates", "rse")
+    {'long_name': 'relative standard error', 'units': '%'}
+    """
+    variable = VARIABLES[group, name]
+    units = unit if unit is not None else variable.unit if variable.unit in ("1", "%", "s", "-2 log L") else None
+    return {"long_name": variable.meaning} | ({"units": units} if units else {})
