@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def profiles(
                 table = np.where(table > 0, table, np.nan)
             held = table.shape[1]
             drawn = min(most, held)
-            thin = {} if drawn == 1 else {"linewidth": 0.8, "alpha": max(0.25, min(0.8, 8 / drawn))}
+            thin: dict[str, Any] = {} if drawn == 1 else {"linewidth": 0.8, "alpha": max(0.25, min(0.8, 8 / drawn))}
             lines = ax.plot(time.values, table[:, :drawn], **look(index), **thin)
             # The key is a full line: a faint one cannot be matched to its colour.
             ax.plot([], [], label=name or None, **look(index))

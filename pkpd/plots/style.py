@@ -34,7 +34,7 @@ QUIET = "#6B6B6B"
 _CYCLE = tuple(value for name, value in COLOURS.items() if name != "yellow")
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 
-RULES: dict[str, Any] = {
+RULES: Any = {
     "figure.figsize": (7.0, 3.9),
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,

@@ -181,15 +181,18 @@ def _scatter(model: Model, names: tuple[str, ...], variability: bool | Mapping[s
             expected=f"Parameters: {', '.join(names)}.",
             remedy=suggestion(unknown[0], names) or "Name one of these.",
         )
+    variances = np.zeros(len(names))
     for name, variance in variability.items():
-        if not (np.isscalar(variance) and np.isfinite(float(variance)) and float(variance) >= 0):
+        number = float(variance) if isinstance(variance, (int, float, np.number)) else np.nan
+        variances[names.index(name)] = number
+        if not (np.isfinite(number) and number >= 0):
             raise ModelError(
                 f"The variance of `{name}` between subjects is {variance!r}.",
                 where="simulate(variability=...)",
                 expected="A variance of ETA, 0 or more: about the square of the coefficient of variation.",
                 remedy="Write 0.09 for a coefficient of variation of 30 %.",
             )
-    return np.diag([float(variability.get(name, 0.0)) ** 0.5 for name in names])
+    return np.diag(np.sqrt(variances))
 
 
 def _factor(variance: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

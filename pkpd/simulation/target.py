@@ -122,7 +122,7 @@ def attain(sim: xr.Dataset, target: str, *, at: float | Iterable[float] | None =
         low = np.where(wide > 0, np.clip(probability.values - wide, 0, 1), low)
         high = np.where(wide > 0, np.clip(probability.values + wide, 0, 1), high)
     else:
-        error = np.sqrt(probability * (1 - probability) / (draws * subjects))
+        error = (probability * (1 - probability) / (draws * subjects)) ** 0.5
     import xarray as xr
 
     found: dict[str, Any] = {
@@ -140,7 +140,7 @@ def attain(sim: xr.Dataset, target: str, *, at: float | Iterable[float] | None =
             end = each.quantile(share, "draw").drop_vars("quantile")
             found[name] = end.assign_attrs(long_name=f"{name} end of the 95 % interval of the draws", units="1")
     result = xr.Dataset(found, attrs={**sim.attrs, "target": str(wanted), "draws": draws, "subjects": subjects})
-    return result.isel(time=0) if at is not None and np.ndim(at) == 0 else result
+    return result.isel(time=0) if at is not None and not isinstance(at, Iterable) else result
 
 
 def sustain(sim: xr.Dataset, target: str) -> xr.Dataset:
