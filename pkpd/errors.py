@@ -27,6 +27,7 @@ __all__ = [
     "suggestion",
 ]
 
+LISTED = 20  # findings in the text of an error; `findings` holds all
 EXCERPT_WIDTH = 110  # a longer line is cut around its caret, so that a message stays readable
 
 
@@ -101,7 +102,9 @@ class PkpdError(Exception):
         count = len(self.findings)
         head = self.what or ("" if count == 1 else f"{count} things are wrong.")
         start = [_lay_out(head, self.where, self.expected, self.remedy, self.excerpt)] if head else []
-        return "\n\n".join(start + [str(finding) for finding in self.findings])
+        listed = [str(finding) for finding in self.findings[:LISTED]]
+        rest = [f"… and {count - LISTED} more."] if count > LISTED else []
+        return "\n\n".join(start + listed + rest)
 
     def as_finding(self, code: str = "error", where: str | None = None) -> Finding:
         """Give this error as a finding; `where` is used if the error has no place of its own."""

@@ -298,6 +298,9 @@ def _ask_pint(word: str) -> tuple[float, tuple[tuple[str, Fraction], ...]]:
             remedy=f"Did you mean `{near[0]}`?" if near else None,
         ) from None
     size = float(quantity.magnitude)
+    prefix = next(iter(_registry().parse_unit_name(word)), ("",))[0]
+    if prefix and quantity.check("[time]") and not word.endswith("s"):
+        raise UnitError(f"`{word}` is not a unit.", expected="Times are in s, min, h, d, wk or year.")
     if not math.isclose(twice.magnitude, 2 * size, rel_tol=1e-9):
         raise UnitError(f"`{word}` does not count from zero.", remedy="Use a unit that does, such as K.")
     dims = []

@@ -87,17 +87,17 @@ def balance_findings(model: Model) -> list[Finding]:
         loss = -slope.pop(name)
         gains = {one: value for one, value in slope.items() if value > 0 and _same_unit(model, one, name)}
         gain = sum(gains.values())
+        unit = model.states[name].unit
         if np.isfinite(gain + loss) and gain > max(loss, 0.0) * (1 + 1e-6) + 1e-12:
-            findings.append(
-                at.find(
-                    ("derivative", name),
-                    "balance",
-                    f"{', '.join(gains)} gain {gain:.4g} /{model.time_unit} of `{name}`, which loses {loss:.4g}.",
-                    severity="warning",
-                    expected="What enters one state leaves another.",
-                    remedy="Check the signs and the names of the flows.",
-                )
+            what = (
+                f"for each {unit} in `{name}`, {gain:.4g} {unit}/{model.time_unit} arrive in {', '.join(gains)}, "
+                f"and {loss:.4g} leave it."
             )
+            findings.append(
+                at.find(("derivative", name), "balance", what, severity="warning",
+                        expected="What enters one state leaves another.",
+                        remedy="Check the signs and the names of the flows.")
+            )  # fmt: skip
     return findings
 
 

@@ -52,16 +52,19 @@ def state_units(model: Model) -> dict[str, str]:
                 units[one.into] = model.amount_unit
     time = _read(model.time_unit)
     learned = time is not None
+    unknown = list(units)
     while learned:
         known = environment(model, units)
         learned = False
-        for name in [name for name, unit in units.items() if not unit]:
+        unknown = unknown[::-1]  # a chain of states is followed from either end
+        for name in [name for name in unknown if not units[name]]:
             found = unit_of(model.initials[name], known) if name in model.initials else None
             if not isinstance(found, Unit):
                 found = unit_of(model.derivatives[name], known)
                 found = found * time if isinstance(found, Unit) and time is not None else None
             if isinstance(found, Unit) and is_plain(found):
                 units[name] = str(found)
+                known[name] = found
                 learned = True
     return units
 

@@ -16,6 +16,7 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pkpd.errors import Finding, ModelSyntaxError, caret, raise_all
 from pkpd.model.expression import FUNCTIONS, Expr
@@ -36,14 +37,20 @@ _LEFT = {
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 
 
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a text stands: its file, its lines, and the line and column of its first character (from 1)."""
+    """Where a text stands: its file, the line and column of its first character (from 1), the text of the file."""
 
     text: str
     file: str | None = None
     line: int = 1
     column: int = 1
+    within: str | None = None
 
     def where(self, line: int, column: int) -> str:
         """Give ``file:line:column`` for a place in this text."""
@@ -52,7 +59,11 @@ class Source:
 
     def excerpt(self, line: int, column: int) -> str:
         """Give the line with a caret under the column."""
-        return caret(self.text.split("\n")[line - 1], column)
+        if self.within is None:
+            return caret(_lines(self.text)[line - 1], column)
+        lines = _lines(self.within)
+        number = min(line + self.line - 2, len(lines) - 1)
+        return caret(lines[number], column + (self.column - 1 if line == 1 else 0))
 
     def finding(self, code: str, what: str, place: Place, **parts: str | None) -> Finding:
         """Give a finding that points at `place`."""
@@ -109,10 +120,10 @@ def parse_expression(text: str, *, file: str | None = None, line: int = 1, colum
 
 
 def place_expression(
-    text: str, *, file: str | None = None, line: int = 1, column: int = 1
+    text: str, *, file: str | None = None, line: int = 1, column: int = 1, within: str | None = None
 ) -> tuple[Expr, Place, Source]:
-    """Read one expression, and tell where its parts stand."""
-    source = Source(text=text, file=file, line=line, column=column)
+    """Read one expression, and tell where its parts stand; `within` is the text of the file."""
+    source = Source(text=text, file=file, line=line, column=column, within=within)
     try:
         _limit(text, 1)
         expr, place = read_expression(_without_comments(text), 1, 1)
@@ -121,7 +132,9 @@ def place_expression(
     return expr, place, source
 
 
-def parse_equations(text: str, *, file: str | None = None, line: int = 1, column: int = 1) -> Equations:
+def parse_equations(
+    text: str, *, file: str | None = None, line: int = 1, column: int = 1, within: str | None = None
+) -> Equations:
     """Read equations.
 
     Parameters
@@ -130,6 +143,8 @@ def parse_equations(text: str, *, file: str | None = None, line: int = 1, column
         One statement a line, as this module's description says.
     file, line, column
         Where the text stands, for messages.
+    within
+        The text of the file, whose lines messages show.
 
     Returns
     -------
@@ -141,7 +156,7 @@ def parse_equations(text: str, *, file: str | None = None, line: int = 1, column
     ModelSyntaxError
         Some statements cannot be read; each is listed with line, column and caret.
     """
-    source = Source(text=text, file=file, line=line, column=column)
+    source = Source(text=text, file=file, line=line, column=column, within=within)
     assignments: list[tuple[str, Expr]] = []
     derivatives: dict[str, Expr] = {}
     initials: dict[str, Expr] = {}

@@ -131,7 +131,7 @@ def _read(reading: Reading, model_name: str, resolve: Callable[[str], str] | Non
     else:
         raise ModelError(
             f"the model `{model_name}` is not known.",
-            remedy=f"Put {model_name}.toml beside this file, or load by name from the library.",
+            remedy="Put its file beside this one, or say how names are resolved.",
         )
     return Model(**fields).parts
 
@@ -142,8 +142,8 @@ def _beside(reading: Reading, model_name: str) -> Path | None:
         return None
     written = model_name if model_name.endswith(".toml") else f"{model_name}.toml"
     path = Path(written)
-    if path.is_absolute():
-        raise ModelError(f"`{model_name}` is an absolute path.", remedy="Give a path relative to this file.")
+    if path.is_absolute() or ".." in path.parts:
+        raise ModelError(f"`{model_name}` leads out of the folder of this file.", remedy="Put the file beside it.")
     found = reading.folder / path
     return found if found.is_file() or model_name.endswith(".toml") else None
 

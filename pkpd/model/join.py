@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ def rename(parts: Mapping[str, Any], names_: Mapping[str, str]) -> Parts:
     renamed = dict(parts)
     for key in ROWS:
         rows = [replace(row, name=new(name)) for name, row in parts[key].items()]
-        twice = {row.name for row in rows if sum(one.name == row.name for one in rows) > 1}
+        twice = [name for name, count in Counter(row.name for row in rows).items() if count > 1]
         if twice:
             raise ModelError(f"two names would become `{min(twice)}`.", remedy="Choose another name.")
         renamed[key] = {row.name: row for row in rows}
@@ -185,14 +186,14 @@ def _twice(name: str, mine: Expr, other: Expr) -> Finding:
 def in_order(assignments: Mapping[str, Expr]) -> tuple[tuple[str, Expr], ...]:
     """Give assignments so that each stands after those it uses, otherwise in their order; ModelError for a circle."""
     waiting = {name: names(expr) & set(assignments) for name, expr in assignments.items()}
-    ordered: list[str] = []
+    ordered: dict[str, None] = {}
     while waiting:
-        ready = next((name for name, uses in waiting.items() if uses <= set(ordered)), None)
+        ready = next((name for name, uses in waiting.items() if uses <= ordered.keys()), None)
         if ready is None:
             raise ModelError(
                 f"these assignments need each other: {', '.join(waiting)}.", remedy="Break the circle with a state."
             )
-        ordered.append(ready)
+        ordered[ready] = None
         del waiting[ready]
     return tuple((name, assignments[name]) for name in ordered)
 

@@ -167,10 +167,10 @@ class Model:
 
         object.__setattr__(self, "parameters", _with_block_variances(self.parameters, self.blocks))
         units = state_units(self)
-        for name in self.states:
-            if name not in self.derivatives:
-                raise self._unknown(name, "state of the equations", self.derivatives)
         states = {
+            name: row for name, row in self.states.items() if name not in self.derivatives
+        }  # refused by the check
+        states |= {
             name: State(name=name, unit=units[name], label=self.states[name].label if name in self.states else "")
             for name in self.derivatives
         }

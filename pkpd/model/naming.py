@@ -33,10 +33,13 @@ def name_findings(parts: Mapping[str, Any], broken: Iterable[str] = ()) -> list[
     groups = ("parameters", "constants", "covariates", "needs")
     known = {*assigned, *parts["derivatives"], *broken, *(name for key in groups for name in parts[key])}
     if "*" not in broken:
-        findings += _undefined(parts, at, known)
+        findings += _undefined(parts, at, known, broken)
     for name in parts["initials"]:
         if name not in parts["derivatives"]:
             findings.append(_nowhere(at, ("initial", name), f"`{name}`", "a state", parts["derivatives"]))
+    for name in parts["states"]:
+        if name not in parts["derivatives"] and "*" not in broken:
+            findings.append(_nowhere(at, ("states", name), f"`{name}`", "a state", parts["derivatives"]))
     for name, route in parts["routes"].items():
         for one in route.inputs:
             if one.into not in parts["derivatives"] and "*" not in broken:
@@ -84,13 +87,14 @@ def _twice(parts: Mapping[str, Any], at: Finder) -> Iterator[Finding]:
                               expected="A name is made of letters a-z, digits and `_`.")  # fmt: skip
 
 
-def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str]) -> Iterator[Finding]:
+def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str], broken: set[str]) -> Iterator[Finding]:
     order = [name for name, _ in parts["assignments"]]
     everywhere = {"t", *known} - set(order)
+    anywhere = everywhere | set(order)
     defined = set(everywhere)
     listed = [*order, *parts["derivatives"], *parts["parameters"], *parts["constants"], *parts["covariates"]]
     for key, expr in expressions(parts):
-        here = defined if key[0] == "assignment" else everywhere | set(order)
+        here = defined if key[0] == "assignment" else anywhere
         for name, place in used_names(expr, at.place(key)):
             if name in here:
                 continue
@@ -104,7 +108,7 @@ def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str]) -> Iterato
     for name, parameter in parts["parameters"].items():
         key = ("parameters", name, "times")
         for used, place in used_names(parameter.times, at.place(key)) if parameter.times is not None else ():
-            if used not in parts["covariates"]:
+            if used not in parts["covariates"] and used not in broken:
                 known_parts = _known(used, parts["covariates"])
                 if not DATA_NAME.fullmatch(used):
                     known_parts["remedy"] = known_parts["remedy"] or "Write the rest as equations."

@@ -19,8 +19,10 @@ from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.route import INPUT_EXPRESSIONS, Input, Route
 from pkpd.model.rows import Reading, Row
 
-MAX_CHARACTERS = 1_000_000  # of a file
+MAX_CHARACTERS = 300_000  # of a file
 MAX_LINE = 10_000
+# Python's TOML reader takes a time that grows with the square of the dots in a key.
+_MANY_DOTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"]*"|'[^']*')\s*\.\s*){12}""")
 SOURCE_KEYS = ("mark", "from", "population", "sampling", "remarks")
 
 
@@ -106,6 +108,12 @@ def _toml(text: str, file: str | None) -> dict[str, Any]:
                 expected=f"A line has at most {MAX_LINE}.",
                 remedy="Break it, or check that this is a model file.",
             )
+        if match := _MANY_DOTS.search(line):
+            raise ModelSyntaxError(
+                "here stand too many names joined by dots.",
+                where=Source(text="", file=file).where(number, match.start() + 1),
+                expected="At most 12 are read.",
+            )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -122,6 +130,8 @@ def _toml(text: str, file: str | None) -> dict[str, Any]:
         raise_all(ModelSyntaxError, [finding])
     except RecursionError:
         raise ModelSyntaxError("the tables or lists are nested too deeply.", where=file) from None
+    except ValueError:  # what is left of it: a whole number of more than 4300 digits
+        raise ModelSyntaxError("a number has too many digits.", where=file) from None
 
 
 def _too_large(file: str | None, size: int) -> ModelSyntaxError:
@@ -359,7 +369,7 @@ def _dynamics(reading: Reading, row: Row, fields: dict[str, Any]) -> None:
     at = reading.located.text_place(("dynamics", "equations"), text) if reading.located and text else Place(1, 1)
     fields.update(assignments=(), derivatives={}, initials={})
     try:
-        equations = parse_equations(text, file=reading.file, line=at.line, column=at.column)
+        equations = parse_equations(text, file=reading.file, line=at.line, column=at.column, within=reading.whole)
     except PkpdError as error:
         reading.take(("dynamics", "equations"), error)
         reading.broken.add("*")  # some names are unknown: say nothing of undefined ones

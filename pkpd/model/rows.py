@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pkpd.errors import Finding, PkpdError, suggestion
+from pkpd.errors import Finding, PkpdError, did_you_mean, suggestion
 from pkpd.model.equation import Place, Source, place_expression
 from pkpd.model.expression import Expr
 from pkpd.model.locate import Located
+
+MAX_FINDINGS = 200
 
 
 class Reading:
@@ -32,6 +34,11 @@ class Reading:
         self.findings: list[Finding] = []
         self.places: dict[tuple[str, ...], tuple[Source, Place]] = {}
         self.broken: set[str] = set()  # names whose row could not be read, so that nobody calls them undefined
+
+    @property
+    def whole(self) -> str | None:
+        """The text of the file, if there is one."""
+        return self.located.source.text if self.located is not None else None
 
     def find(self, path: tuple[str, ...], what: str, code: str = "file", **parts: str | None) -> None:
         """Note that something is wrong at `path`."""
@@ -126,6 +133,8 @@ class Row:
         """Tell whether `key` is there; if not, that is a finding."""
         if key not in self.content and self.fine:
             self.fine = False
+            if did_you_mean(key, (str(other) for other in self.content)) not in (None, "unit", "label"):
+                return False  # the key that is there instead is a finding of its own
             self.reading.find(self.path, f"`{self.path[-1]}` has no `{key}`.", expected=what)
         return key in self.content
 
@@ -143,7 +152,9 @@ class Row:
         path = (*self.path, key)
         at = self.reading.located.text_place(path, value) if self.reading.located else Place(1, 1)
         try:
-            expr, place, source = place_expression(value, file=self.reading.file, line=at.line, column=at.column)
+            expr, place, source = place_expression(
+                value, file=self.reading.file, line=at.line, column=at.column, within=self.reading.whole
+            )
         except PkpdError as error:
             self.fine = False
             self.reading.take(path, error)
@@ -166,14 +177,18 @@ class Row:
 
     def close(self) -> None:
         """Refuse the keys that nobody asked for."""
-        for key in self.content:
+        for key in map(str, self.content):
+            if len(self.reading.findings) >= MAX_FINDINGS:
+                return  # this is no model file; nobody reads more
             if key not in self.asked:
+                dotted = f'A dotted name goes in quotes: "{self.path[-1]}.{key}" = …' if len(self.path) == 2 else None
                 self.reading.find(
                     (*self.path, key),
                     f"`{key}` is not a key of {'[' + '.'.join(self.path) + ']' if self.path else 'a model file'}.",
                     "unknown-key",
                     expected=f"Keys: {', '.join(self.asked)}.",
-                    remedy=suggestion(key, self.asked),
+                    remedy=suggestion(key, self.asked)
+                    or (dotted if isinstance(self.content.get(key), Mapping) else None),
                 )
 
 
