@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pkpd.estimation import Fit
     from pkpd.model import Model
 
-# Numbers that the engine gives back at once: 32 MiB, a chunk that stays small beside what it works on.
-_NUMBERS_AT_ONCE = 4_194_304
+# A chunk is 8 MiB of predictions, or as many subjects as keep several threads busy.
+_NUMBERS_AT_ONCE = 1_048_576
+_SUBJECTS_AT_LEAST = 1024
 
 
 def simulate(
@@ -190,7 +191,7 @@ def _predict(
     order = [cohort.parameters.index(name) for name in program.parameters]
     individuals = cohort.values.reshape(-1, len(cohort.parameters))[:, order]
     total, wide = len(individuals), len(program.observables)
-    chunk = max(1, min(total, _NUMBERS_AT_ONCE // max(1, plan.arms * times * wide)))
+    chunk = max(_NUMBERS_AT_ONCE // (plan.arms * times * wide), _SUBJECTS_AT_LEAST // plan.arms, 1)
     result = np.empty((plan.arms, total, times, wide))
     # The arms alone first: what is wrong with a dose is said once for each arm, not once for each subject.
     schedule, bound = bind(program, plan.events), (1, 0) if not plan.each else None

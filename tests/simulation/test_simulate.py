@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pkpd
-from pkpd.errors import DataError, DoseError, MismatchError, ModelError, PkpdError, UsageError
+from pkpd.errors import DataError, DoseError, MismatchError, ModelError, PkpdError, SolveError, UsageError
 from pkpd.simulation import simulate as module_function
 from pkpd.simulation import simulate as simulate_again
 
@@ -109,6 +109,7 @@ def test_chunks_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
     arms = {"a": "1 mg/kg iv", "b": "50 mg iv over 1 h"}
     whole = pkpd.simulate(ONE, arms, threads=1, **options)  # type: ignore[arg-type]
     monkeypatch.setattr(sys.modules["pkpd.simulation.simulate"], "_NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr(sys.modules["pkpd.simulation.simulate"], "_SUBJECTS_AT_LEAST", 1)
     pieces = pkpd.simulate(ONE, arms, threads=2, **options)  # type: ignore[arg-type]
     assert whole.identical(pieces)
 
@@ -237,6 +238,15 @@ def test_uncertainty_that_nobody_published() -> None:
 def test_neither_model_nor_fit() -> None:
     with pytest.raises(UsageError, match="A str was given"):
         pkpd.simulate("ketamine_kamp2020", "35 mg iv", times=[1])  # type: ignore[arg-type]
+
+
+def test_equations_that_blow_up() -> None:
+    model = pkpd.Model(
+        "[parameters]\nk = { typical = 1.0, unit = '1/h/mg' }\n[routes]\niv = { into = 'a' }\n"
+        "[dynamics]\nequations = 'd/dt(a) = k * a * a'\n[outputs]\na = { unit = 'mg' }\n"
+    )
+    with pytest.raises(SolveError, match=r"1 mg iv(.|\n)*t = 1 h \(k = 1\)"):
+        pkpd.simulate(model, "1 mg iv", times=[0, 0.5, 2])
 
 
 def test_netcdf_round_trip(tmp_path) -> None:  # type: ignore[no-untyped-def]
