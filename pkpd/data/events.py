@@ -242,8 +242,8 @@ class Events:
 
         Notes
         -----
-        At one time, doses come before observations. A dose per covariate unit takes the value in force when each
-        dose is given.
+        The clock starts at 0, or at the first time before it. At one time, doses come before observations. A dose
+        per covariate unit takes the value in force when each dose is given.
         """
         from pkpd.data.gather import Rows
 

@@ -43,6 +43,9 @@ class Rows:
         knots = {c: _knots(c, value, where) for c, value in covariates.items()}
         changes = np.unique([t for known in knots.values() if len(known) > 1 for t in known])
         doses = self._doses(regimen, knots, carry, covariate_units, where)
+        if not any(t <= 0 for t in (*changes, *(dose.time for dose in doses), *observed)):
+            # The clock of a regimen starts at 0, where the states have their initial values.
+            changes = np.concatenate([[0.0], changes])
         each = 1 if self.outputs is None else len(self.outputs)
         counts = (len(changes), len(doses), len(observed) * each)
         block = {n: np.zeros(sum(counts), dtype=kind) for n, kind in ROW_FIELDS.items()}

@@ -116,7 +116,6 @@ def _load_subject(lo, lane, subject, fns, base, w, q, s):
     """Put a subject into a lane: parameters, covariates, its doses as events, its starting state."""
     for j in range(lo.parameters):
         w[lo.p + j * WIDTH + lane] = s.values[subject * lo.parameters + j]
-    first = s.item_start[subject]
     _set_covariates(lo, lane, s.first_row[subject], w, s)
     q[lo.lane_state + SUBJECT * WIDTH + lane] = subject
     for field in range(1, LANE_INTEGERS):
@@ -127,9 +126,7 @@ def _load_subject(lo, lane, subject, fns, base, w, q, s):
     for i in range(lo.size):
         w[lo.inflow + i * WIDTH + lane] = 0.0
         w[lo.tolerance + 2 + i * WIDTH + lane] = 0.0
-    w[lo.t + lane] = s.item_time[first]
-    if s.dose_start[subject] < s.dose_start[subject + 1]:
-        w[lo.t + lane] = min(w[lo.t + lane], s.dose_time[s.dose_start[subject]])
+    w[lo.t + lane] = s.start_time[subject]
     verdict = _make_events(lo, lane, subject, fns, base, w, q, s)
     if verdict != DONE:
         return verdict
@@ -162,17 +159,18 @@ def _make_events(lo, lane, subject, fns, base, w, q, s):
     count = 0
     item, last_item = s.item_start[subject], s.item_start[subject + 1]
     dose, last_dose = s.dose_start[subject], s.dose_start[subject + 1]
-    evaluated = -1
+    evaluated, given = -1, -1.0
     while item < last_item or dose < last_dose:
         if dose == last_dose or (item < last_item and s.item_time[item] < s.dose_time[dose]):
             _add_event(lo, lane, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
             item += 1
             count += 1
             continue
-        if s.dose_row[dose] != evaluated:
-            evaluated = s.dose_row[dose]
+        if s.dose_row[dose] != evaluated or s.dose_amount[dose] != given:
+            evaluated, given = s.dose_row[dose], s.dose_amount[dose]
+            w[lo.amount + lane] = given
             _set_covariates(lo, lane, evaluated, w, s)
-            _call(fns[INPUTS], _at(base, lo.p), _at(base, lo.c), _at(base, lo.ways), base, base, base)
+            _call(fns[INPUTS], _at(base, lo.p), _at(base, lo.c), _at(base, lo.amount), _at(base, lo.ways), base, base)
         d = dose - s.dose_start[subject]
         start, duration, verdict = _read_dose(lo, lane, dose, d, w, s)
         if verdict != DONE:

@@ -226,7 +226,7 @@ class Lanes:
         """``norm(size, tolerance, error, y, ynew, out)``: the largest scaled error of each lane; NaN stays NaN.
 
         ``tolerance`` points to rtol, atol; then ``largest``: ``[n][WIDTH]``, the largest ``|y|`` so far, which keeps
-        the control from chasing relative accuracy in a value that has all but vanished (1e-3 of its maximum).
+        the control from chasing relative accuracy in a value that has all but vanished (1e-5 of its maximum).
         """
         b = self._open("norm")
         size, tolerance, error, y, ynew, out = b.function.args
@@ -237,7 +237,7 @@ class Lanes:
         maximum, absolute = self._intrinsic("maximum", 2), self._intrinsic("fabs", 1)
 
         def row(b: Builder, i: Any, worst: Any) -> Any:
-            scale = b.fmul(constant(1e-3), _load_at(b, largest, i))
+            scale = b.fmul(constant(1e-5), _load_at(b, largest, i))
             for values in (y, ynew):
                 scale = b.call(maximum, [scale, b.call(absolute, [_load_at(b, values, i)])])
             scale = b.fadd(b.fmul(rtol, scale), atol)

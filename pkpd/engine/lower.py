@@ -7,7 +7,7 @@ name       arrays                             result
 ========== ================================== =====================================================================
 hoist      parameters, covariates             what stays constant between events, taken out of all others
 initial    parameters, covariates             the state at the start, and its sensitivities
-inputs     parameters, covariates             for each way in: scale, bioavailability, lag, rate, duration, and the
+inputs     parameters, covariates, amount     for each way in: scale, bioavailability, lag, rate, duration, and the
                                               derivative of each with respect to each parameter
 rhs        time, state, hoisted, inflow       d/dt of the state and of its sensitivities
 observe    time, state, hoisted               the observables, and their sensitivities
@@ -47,6 +47,7 @@ class Lowered:
         self.covariates = [g.leaf("covariate", i) for i in range(len(model.covariates))]
         self.states = [g.leaf("state", i) for i in range(len(model.states))]
         self.time = g.leaf("time")
+        self.dose = g.leaf("dose")
         by_name = dict(zip(model.parameters, self.parameters, strict=True))
         self.wrt = [by_name[name] for name in wrt]
         names = self._environment(model)
@@ -102,7 +103,7 @@ class Lowered:
         moving = [{self.time: 0}, _slots(self.augmented_state), _slots(self.hoisted)]
         lanes.function("hoist", start, self.hoisted)
         lanes.function("initial", start, self.initial)
-        lanes.function("inputs", start, self.inputs)
+        lanes.function("inputs", [*start, {self.dose: 0}], self.inputs)
         g = self.graph
         fed = [node if i not in self.inflow else g.add(node, self.inflow[i]) for i, node in enumerate(self.rhs)]
         inflow = {leaf: index for index, leaf in self.inflow.items()}
@@ -145,6 +146,7 @@ class Lowered:
 
     def _inputs(self, model: Model, names: dict[str, Node]) -> list[Node]:
         g = self.graph
+        names = {"dose": self.dose} | names
 
         def lower(expr: Expr | None, default: float) -> Node:
             return g.const(default) if expr is None else g.lower(expr, names)

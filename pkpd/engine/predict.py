@@ -133,7 +133,7 @@ def predict(
         True: derivatives with respect to every parameter; or the names of some.
     rtol, atol
         Tolerances of the solver, per component of the state and of its sensitivities; `atol` defaults to
-        ``rtol * 1e-8``, on top of which a component is never controlled more tightly than 1e-3 rtol of its largest
+        ``rtol * 1e-8``, on top of which a component is never controlled more tightly than 1e-5 rtol of its largest
         value so far.
     threads
         None: as many as there are processors. The numbers do not depend on it.

@@ -117,6 +117,7 @@ class _Binding:
         subject = events.subject
         records = events.records
         arrays: dict[str, npt.NDArray[Any]] = {"covariates": covariates, "first_row": events.start[:-1]}
+        arrays["start_time"] = events.time[events.start[:-1]] if len(events) else np.zeros(0)
         arrays |= self._items(subject, records, covariates)
         arrays |= self._doses(dosing, route_of_row, factor, subject)
         arrays["record_output"] = output[records]

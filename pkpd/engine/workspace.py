@@ -98,6 +98,7 @@ class Batch(NamedTuple):
     dose_duration: int
     input_state: int
     first_row: int
+    start_time: int
     covariates: int
     record_output: int
     f: int
@@ -129,6 +130,7 @@ class Layout(NamedTuple):
     shape: int
     p: int
     c: int
+    amount: int
     h: int
     t: int
     ts: int
@@ -182,6 +184,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int) 
         "shape": 1,
         "p": size.parameters,
         "c": size.covariates,
+        "amount": 1,
         "h": size.hoisted,
         "t": 1,
         "ts": 1,

@@ -9,6 +9,7 @@ from pkpd.data.events import Events
 from pkpd.data.regimen import Dose, Regimen
 from pkpd.engine import bind, compile_model, predict
 from pkpd.errors import MismatchError, ModelError
+from pkpd.model.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,29 @@ def test_what_is_observed_must_exist(everything):
         compile_model(everything, observe=["inhh"])
     program = compile_model(everything, observe=["inh", "ce", "cl"])
     assert program.observables == ("inh", "ce", "cl")
+
+
+def test_states_start_at_time_zero():
+    """A regimen's clock starts at 0, even if nothing happens until later."""
+    model = Model(
+        """
+        title = "decay"
+        [units]
+        time = "h"
+        amount = "mg"
+        [parameters]
+        k = { typical = 0.1, unit = "1/h" }
+        [states]
+        x = { unit = "1" }
+        [dynamics]
+        equations = '''
+        d/dt(x) = -k * x
+        x(0) = 1
+        '''
+        [outputs]
+        x = { unit = "1" }
+        """
+    )
+    program = compile_model(model)
+    late = Events.from_regimens([("1", Regimen(()), [5.0, 10.0], {})], outputs=["x"])
+    np.testing.assert_allclose(predict(program, bind(program, late), [0.1]).f, np.exp([-0.5, -1.0]), rtol=1e-7)
