@@ -52,7 +52,7 @@ def variables() -> str:
             if where == group
         ]
         if rows and group not in NOT_YET:
-            text += f"### `{group}`\n\n{table(('variable', 'dimensions', 'meaning', 'unit'), rows)}\n"
+            text += f"## `{group}`\n\n{table(('variable', 'dimensions', 'meaning', 'unit'), rows)}\n"
     return text
 
 
