@@ -239,14 +239,14 @@ class _Person:
 
     def arrival(self, row: int, way: Input, factor: float, when: float, covariates: dict[str, float]) -> _Arrival:
         e = self.events
-        known = self.without_states(covariates)
+        amount = float(e.amt[row]) * factor
+        known = {**self.without_states(covariates), "dose": amount}
 
         def said(name: str, default: float) -> float:
             expr = getattr(way, name)
             return default if expr is None else float(evaluate(expr, known))
 
         scale, lag, share = said("scale", 1.0), said("lag", 0.0), said("bioavailability", 1.0)
-        amount = float(e.amt[row]) * factor
         mode = Mode(int(e.mode[row]))
         if mode == Mode.AUTO:
             mode = (

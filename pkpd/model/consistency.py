@@ -24,7 +24,9 @@ def unit_findings(model: Model) -> list[Finding]:
         return findings
     known = environment(model, {name: state.unit for name, state in model.states.items()})
 
-    def look(key: tuple[str, ...], expr: Expr, wanted: Unit | None, what: str) -> None:
+    def look(
+        key: tuple[str, ...], expr: Expr, wanted: Unit | None, what: str, known: Mapping[str, Unit | None] = known
+    ) -> None:
         count = len(findings)
 
         def report(place: Place, parts: dict[str, Any]) -> None:
@@ -76,10 +78,10 @@ def _look_at_routes(
                 "lag": time,
                 "duration": time,
                 "bioavailability": DIMENSIONLESS,
-                "rate": state / time,
+                "rate": dose / time,
             }
             for key, expr in one.expressions():
-                look(input_key(model.parts, name, number, key), expr, wanted[key], key)
+                look(input_key(model.parts, name, number, key), expr, wanted[key], key, {**known, "dose": dose})
 
 
 def _declared(name: str, declared: str, found: Unit) -> dict[str, Any]:

@@ -26,7 +26,7 @@ __all__ = ["RESERVED", "Equations", "Place", "Source", "parse_equations", "parse
 
 MAX_CHARACTERS = 10_000  # of one equation
 RESERVED = frozenset(
-    {"t", "d", "dt", "true", "false", *FUNCTIONS, *(word for word in keyword.kwlist if word.islower())}
+    {"t", "d", "dt", "dose", "true", "false", *FUNCTIONS, *(word for word in keyword.kwlist if word.islower())}
 )
 
 _LEFT = {

@@ -94,7 +94,7 @@ def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str], broken: se
     defined = set(everywhere)
     listed = [*order, *parts["derivatives"], *parts["parameters"], *parts["constants"], *parts["covariates"]]
     for key, expr in expressions(parts):
-        here = defined if key[0] == "assignment" else anywhere
+        here = {"assignment": defined, "routes": anywhere | {"dose"}}.get(key[0], anywhere)
         for name, place in used_names(expr, at.place(key)):
             if name in here:
                 continue

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pkpd.data.events import Events
+from pkpd.data.regimen import Dose
 from pkpd.engine import bind, compile_model, predict
 from pkpd.errors import SolveError
+from pkpd.model.model import Model
 from tests.reference import reference_predict
 
 METHODS = ["explicit", "rosenbrock", "auto"]
@@ -115,3 +118,31 @@ def test_wrong_arguments_are_refused(ready):
         predict(program, schedule, values, method="lsoda")
     with pytest.raises(SolveError, match="ke0"):
         predict(program, schedule, values, sensitivities=["keo"])
+
+
+def test_a_route_may_depend_on_the_dose_given():
+    """Bioavailability that falls with the dose: each dose has its own, in the unit of the route."""
+    model = Model(
+        """
+        title = "saturable uptake"
+        [units]
+        time = "h"
+        amount = "mg"
+        [parameters]
+        k = { typical = 0.1, unit = "1/h" }
+        half = { typical = 50, unit = "mg" }
+        [routes]
+        oral = { into = "a", bioavailability = "half / (half + dose)" }
+        [dynamics]
+        equations = "d/dt(a) = -k * a"
+        [outputs]
+        a = { unit = "mg" }
+        """
+    )
+    program = compile_model(model)
+    plan = Dose(50) + Dose(150_000, unit="ug", time=10)
+    schedule = bind(program, Events.from_regimens([("1", plan, [10 - 1e-9, 10.0], {})], outputs=["a"]))
+    got = predict(program, schedule, [0.1, 50.0], sensitivities=True)
+    first = 50 * 0.5 * np.exp(-1.0)
+    np.testing.assert_allclose(got.f, [first, first + 150 * 50 / 200], rtol=1e-8)
+    np.testing.assert_allclose(got.df[1, 1], 50 * 50 / 100**2 * np.exp(-1.0) + 150 * 150 / 200**2, rtol=1e-7)
