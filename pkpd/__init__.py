@@ -36,11 +36,18 @@ if TYPE_CHECKING:
     from pkpd.estimation import Fit, Individual, Pooled, fit, load_fit
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
-    from pkpd.reporting import report
+    from pkpd.reporting.report import report
     from pkpd.simulation import attain, simulate, sustain
 
+_MODULES = {
+    "errors": "pkpd.errors",
+    "library": "pkpd.library",
+    "parts": "pkpd.model.parts",
+    "plots": "pkpd.plots",
+    "project": "pkpd.project",
+    "units": "pkpd.units",
+}
 _ROOMS = {
-    "pkpd": ("errors", "library", "plots", "project", "units"),
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
     "pkpd.errors": (
         "CannotFit",
@@ -59,8 +66,8 @@ _ROOMS = {
     ),
     "pkpd.estimation": ("Fit", "Individual", "Pooled", "fit", "load_fit"),
     "pkpd.library": ("load",),
-    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "parts"),
-    "pkpd.reporting": ("report",),
+    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter"),
+    "pkpd.reporting.report": ("report",),
     "pkpd.simulation": ("attain", "simulate", "sustain"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -117,12 +124,12 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
 
 def __getattr__(name: str) -> object:
     """Import a public name from its room when it is first asked for."""
-    room = _ROOM_OF.get(name)
-    if room is None:
+    if name in _MODULES:
+        value: object = importlib.import_module(_MODULES[name])
+    elif name in _ROOM_OF:
+        value = getattr(importlib.import_module(_ROOM_OF[name]), name)
+    else:
         raise AttributeError(f"module 'pkpd' has no attribute {name!r}")
-    if room == "pkpd":
-        return importlib.import_module(f"pkpd.{name}")
-    value = getattr(importlib.import_module(room), name)
     globals()[name] = value
     return value
 

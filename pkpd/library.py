@@ -6,7 +6,9 @@ A wheel carries them inside the package; a checkout of the repository has them b
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,6 +195,56 @@ def find_fit(name: str | os.PathLike[str]) -> Path:
         expected=f"A folder with a fit.toml, or a shipped fit: {', '.join(sorted(shipped)) or 'none'}.",
         remedy=suggestion(path.name, shipped) or "Check the path; `pkpd new` makes a folder.",
     )
+
+
+def copy_fit(name: str | os.PathLike[str], target: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Copy the inputs of a fit (not its results) to a new folder, to start one of your own.
+
+    Parameters
+    ----------
+    name : str or path
+        As for :func:`find_fit`.
+    target : path
+        A folder that does not exist, or is empty.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    ModelError
+        There is no such fit, the folder holds something, or it cannot be written to.
+    """
+    source, place = find_fit(name), Path(target)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ModelError(
+            "There is something here already.",
+            where=str(place),
+            expected="A folder that does not exist yet, or is empty.",
+            remedy="Choose another name.",
+        )
+    inputs = sorted(path for path in source.iterdir() if path.suffix in (".toml", ".csv", ".md"))
+    made = not place.exists()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for path in inputs:
+            shutil.copyfile(path, place / path.name)
+    except OSError as error:
+        for path in inputs:
+            with suppress(OSError):
+                (place / path.name).unlink()
+        if made:
+            with suppress(OSError):
+                place.rmdir()
+        raise ModelError(
+            f"The folder cannot be written to: {error.strerror or error}.",
+            where=str(place),
+            expected="A place where a folder can be made.",
+            remedy="Choose another place, or change its permissions.",
+        ) from error
+    return tuple(place / path.name for path in inputs)
 
 
 def _entry(path: Path) -> Entry:

@@ -108,6 +108,35 @@ def test_other_typical_values_variances_and_observables(capsys: pytest.CaptureFi
     assert "central" in said and "cp2" in said
 
 
+def test_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--until", "24", "--unit-of-time", "h", "--target", "cp > 0.1", "--target", "cp > 1"]
+    assert main(["simulate", "ketamine_kamp2020", "--dose", "one: 35 mg iv over 40 min", *words]) == 0
+    *_, first, second = capsys.readouterr().out.split("\n\n")
+    line = first.splitlines()[-1].split()
+    assert line[:2] == ["one", "yes"] and line[-1] == "no"
+    # 0.1 mg/L is crossed on the way up during the infusion, and on the way down soon after its end.
+    assert 0 < float(line[2]) < 2 / 3 < float(line[2]) + float(line[3]) < 1.1
+    assert second.splitlines()[-1].split() == ["one", "no", "–", "–", "–", "no"]
+
+
+def test_a_saved_fit_is_simulated_with_its_uncertainty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pandas
+
+    times = np.array([0.5, 1, 2, 4, 8, 12])
+    noise = np.array([0.03, -0.05, 0.02, 0.04, -0.03, -0.01])
+    columns = {"ID": 1, "TIME": times, "AMT": np.nan, "DV": 2 * np.exp(-0.1 * times + noise), "EVID": 0}
+    dose = {"ID": [1], "TIME": [0.0], "AMT": [100.0], "DV": [np.nan], "EVID": [1]}
+    data = pandas.concat([pandas.DataFrame(dose), pandas.DataFrame(columns)])
+    model = pkpd.Model(PEOPLE.replace('unit = "mg/L" }', 'unit = "mg/L", prop = 0.1 }'))
+    units = {"TIME": "h", "AMT": "mg", "DV": "mg/L"}
+    pkpd.fit(model, pkpd.read_data(data, units=units), pkpd.Pooled()).save(tmp_path / "fit.nc")
+    words = ["simulate", str(tmp_path / "fit.nc"), "--dose", "100 mg iv", "--until", "24"]
+    assert main([*words, "--uncertainty", "20", "--seed", "1"]) == 0
+    assert "parameter uncertainty, seed 1" in capsys.readouterr().out
+    assert main([*words, "--uncertainty", "20", "--seed", "1", "--set", "cl=4"]) == 2
+    assert main([*words, "--set", "cl=4"]) == 0
+
+
 def test_covariates_by_either_option(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["simulate", "ketamine_kamp2020", "--dose", "1 mg/kg iv", "--times", "0"]
     assert main([*words, "--covariate", "WT=50"]) == main([*words, "--wt", "50"]) == 0
@@ -178,7 +207,17 @@ DOSE = ("--dose", "35 mg iv")
         ((*KET, *DOSE, "--until", "24", "--observe", "cpp"), 1, "Did you mean `cp`"),
         ((*KET, *DOSE, "--until", "24", "--csv", "nowhere/x.csv"), 1, "cannot be written"),
         ((*KET, *DOSE, "--until", "24", "--csv", "."), 1, "folder"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "x.csv", "--target", "cq < 1"), 1, "no variable"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "x.csv", "--target", "low"), 1, "no target"),
+        (("simulate", "nowhere.nc", *DOSE, "--until", "24"), 1, "nowhere.nc"),
         (("models", "no such word"), 1, "no such word"),
+        (("run",), 2, "FOLDER"),
+        (("run", "nowhere"), 1, "fit.toml"),
+        (("check", "nowhere"), 1, "no such folder"),
+        (("report", "nowhere.nc"), 1, "no such file"),
+        (("report", "fit.nc", "--to", "report.pdf"), 2, "--to report.html"),
+        (("new",), 2, "FOLDER"),
+        (("new", "mine", "--like", "ketamine_fatige"), 1, "Did you mean `ketamine_fatigue`"),
     ],
 )
 def test_wrong_words(
@@ -195,6 +234,50 @@ def test_wrong_words(
     assert said.out == ""
     assert "Traceback" not in said.err
     assert os.listdir(tmp_path) == []
+
+
+def test_new_makes_a_folder_that_never_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "fits/mine"]) == 0
+    written = capsys.readouterr().out.split()
+    assert {"fits/mine/fit.toml", "fits/mine/data.csv"} <= {Path(path).as_posix() for path in written}
+    assert not [path for path in written if path.endswith((".nc", ".html"))]
+    assert main(["check"]) == 1
+    assert "never run" in capsys.readouterr().out
+    assert main(["new", "fits/mine"]) == 1
+    assert "something here already" in capsys.readouterr().err
+
+
+def test_run_prints_the_summary_and_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pkpd import project
+
+    def run(folder: Path, *, on_progress: object) -> project.Outcome:
+        files = (folder / "result.nc", folder / "report.html", folder / "tables" / "a.csv")
+        return project.Outcome(folder=folder, files=files, summary="the peak is at 24 h")
+
+    monkeypatch.setattr(project, "run", run)
+    assert main(["run", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "the peak is at 24 h\n"
+    assert "report.html" in said.err and "1 tables and figures" in said.err
+
+
+@pytest.mark.parametrize("states, code", [(("fresh", "fresh"), 0), (("fresh", "stale"), 1), (("broken",), 1)])
+def test_check_fails_unless_all_are_fresh(
+    states: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pkpd import project
+
+    def check(path: Path, *, rerun: bool) -> list[project.Freshness]:
+        return [project.Freshness(folder=path / str(i), state=s, why="") for i, s in enumerate(states)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(project, "check", check)
+    assert main(["check", "fits"]) == code
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == list(states)
 
 
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:

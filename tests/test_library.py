@@ -104,3 +104,19 @@ def test_fits_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     assert library.find_fit("ketamine_fatigue").name == "ketamine_fatigue"
     with pytest.raises(ModelError, match="Did you mean `ketamine_fatigue`"):
         library.find_fit("ketamine_fatige")
+
+
+def test_a_copy_of_a_fit_leaves_nothing_behind_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    done: list[object] = []
+
+    def full(source: object, target: Path) -> None:
+        if done:
+            raise OSError(28, "No space left on device")
+        done.append(Path(target).touch())
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ModelError, match="No space left"):
+        library.copy_fit("ketamine_fatigue", tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []

@@ -8,18 +8,113 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from pkpd.cli.files import check_writable
+from pkpd.cli.screen import stages
+from pkpd.errors import UsageError
+
+_FLAG = Parameter(negative="", show_default=False)
+
 
 def run(folder: Path, /) -> int:
+    """Fit what a folder asks for and write its report.
+
+    Reads `fit.toml` and the data it names; writes `result.nc`, `report.html`, `tables/` and `figures/` into the folder,
+    all of them or none.
+
+    Parameters
+    ----------
+    folder
+        A folder with a `fit.toml`, such as `fits/ketamine_fatigue`.
+    """
+    from pkpd import project
+
+    with stages() as advance:
+        outcome = project.run(folder, on_progress=advance)
+    print(outcome)
+    for path in outcome.files:
+        if path.parent == outcome.folder:
+            print(f"Wrote {path}", file=sys.stderr)
+    beside = len(outcome.files) - sum(path.parent == outcome.folder for path in outcome.files)
+    if beside:
+        print(f"Wrote {beside} tables and figures beside it", file=sys.stderr)
     return 0
 
 
-def check(folder: Path, /) -> int:
+def check(
+    path: Path = Path("fits"), /, *, rerun: Annotated[bool, _FLAG] = False, freshen: Annotated[bool, _FLAG] = False
+) -> int:
+    """Tell whether the results of a folder are those of its inputs.
+
+    One line for each folder: fresh; stale (an input has changed); differs (the same inputs give other numbers); never
+    run; broken. The exit code is 0 if all are fresh, else 1.
+
+    Parameters
+    ----------
+    path
+        A folder with a `fit.toml`, or one that holds such folders; `fits` when left out.
+    rerun
+        Also fit again where the inputs have not changed, and compare the estimates.
+    freshen
+        Then run every folder that is not fresh.
+    """
+    from pkpd import project
+
+    found = project.check(path, rerun=rerun)
+    for one in found:
+        print(one)
+    stale = [one for one in found if not one.is_fresh]
+    if not freshen:
+        return 1 if stale else 0
+    for one in stale:
+        run(one.folder)
     return 0
 
 
-def report(folder: Path, /) -> int:
+def report(fit: Path, /, *, to: Path | None = None) -> int:
+    """Write the report of a fit that was saved.
+
+    Parameters
+    ----------
+    fit
+        A file that `Fit.save` or `pkpd run` wrote (.nc), or a folder that holds `result.nc`.
+    to
+        The file to write; when left out, beside the fit with the ending .html.
+    """
+    source = fit / "result.nc" if fit.is_dir() else fit
+    target = to or source.with_suffix(".html")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"`{target.name}` does not end in .html.",
+            where="--to",
+            expected="A name that ends in .html: the report is one such file.",
+            remedy=f"Write --to {target.stem or 'report'}.html.",
+        )
+    from pkpd.estimation import load_fit
+
+    found = load_fit(source)
+    check_writable(target)
+    from pkpd.reporting.report import report as write
+
+    write(found, target)
+    print(f"Wrote {target}", file=sys.stderr)
     return 0
 
 
-def new(folder: Path, /) -> int:
+def new(folder: Path, /, *, like: str = "ketamine_fatigue") -> int:
+    """Make a folder for a fit of your own, from the inputs of a shipped one.
+
+    Copies `fit.toml`, the data and the model files; change them, then `pkpd run` the folder.
+
+    Parameters
+    ----------
+    folder
+        The folder to make; it must not hold anything yet.
+    like
+        The shipped fit to start from.
+    """
+    from pkpd import library
+
+    for path in library.copy_fit(like, folder):
+        print(path)
+    print(f"Change these, then: pkpd run {folder}", file=sys.stderr)
     return 0

@@ -11,23 +11,32 @@ _PATIENCE_S = 2.0
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to be told ``(done, total)``: a bar appears on a terminal once the work takes more than 2 s."""
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function to be told ``(what, done, total)``.
+
+    Once the work takes more than 2 s, a bar appears on a terminal, and a line for each new stage elsewhere.
+    """
     bar = None
+    said = ""
     began = time.monotonic()
 
-    def advance(done: int, total: int) -> None:
-        nonlocal bar
+    def advance(what: str, done: int, total: int) -> None:
+        nonlocal bar, said
+        if time.monotonic() - began < _PATIENCE_S:
+            return
+        if not sys.stderr.isatty():
+            if what != said:
+                print(f"{what} ({done} of {total})", file=sys.stderr, flush=True)
+            said = what
+            return
         if bar is None:
-            if done >= total or time.monotonic() - began < _PATIENCE_S or not sys.stderr.isatty():
-                return
             from rich.console import Console
             from rich.progress import Progress
 
             bar = Progress(console=Console(stderr=True), transient=True)
             bar.add_task(what, total=total)
             bar.start()
-        bar.update(bar.task_ids[0], completed=done)
+        bar.update(bar.task_ids[0], description=what, completed=done, total=total)
 
     try:
         yield advance
