@@ -101,11 +101,11 @@ def regimen_text(regimen: Regimen, time_unit: str) -> str:
 
 
 def describe(model: Model, name: str) -> tuple[str, str]:
-    """Label and unit of an output, a state or an assigned name of a model."""
-    if name in model.outputs:
-        output = model.outputs[name]
-        return output.label or name, output.unit
-    if name in model.states:
-        state = model.states[name]
-        return state.label or name, state.unit
-    return name, ""
+    """Label and unit of whatever of a model can be observed; an empty unit where it is not known."""
+    from pkpd.model.dimension import environment
+
+    for rows in (model.outputs, model.states, model.parameters, model.constants, model.covariates):
+        if name in rows:
+            return rows[name].label or name, rows[name].unit
+    unit = environment(model, {state.name: state.unit for state in model.states.values()}).get(name)
+    return name, "" if unit is None else str(unit)

@@ -150,6 +150,14 @@ def test_states_and_computed_names_can_be_observed() -> None:
     assert sim["central"].attrs["units"] == "mg"
     assert sim["central"].values.ravel()[0] == pytest.approx(100)
     assert np.allclose(sim["central"] / 50, sim["cp"])
+    # 2 h after it starts, the concentration in a periphery has the unit that its equation gives it.
+    other = pkpd.simulate(KETAMINE, "35 mg iv", times=[2], observe=["cp2", "cl", "WT"], covariates={"WT": 35})
+    assert {name: other[name].attrs["units"] for name in ("cp2", "cl", "WT")} == {
+        "cp2": "mg/L",
+        "cl": "L/h",
+        "WT": "kg",
+    }
+    assert other["WT"].item() == 35
 
 
 def test_public_function_is_the_one_of_the_room() -> None:
