@@ -106,8 +106,10 @@ class Unit:
         return hash(self.dims)
 
     def __str__(self) -> str:
-        over = [_term(word, exponent) for word, exponent in self.terms if exponent > 0]
-        under = [_term(word, -exponent) for word, exponent in self.terms if exponent < 0]
+        # time comes last, as one writes it: mg/L/h
+        terms = sorted(self.terms, key=lambda term: _word(term[0])[1] == (("time", 1),))
+        over = [_term(word, exponent) for word, exponent in terms if exponent > 0]
+        under = [_term(word, -exponent) for word, exponent in terms if exponent < 0]
         return "/".join(["*".join(over) or "1", *under])
 
     def __repr__(self) -> str:
@@ -320,7 +322,7 @@ def _not_a_unit(text: str, why: str) -> UnitError:
 
 def _term(word: str, exponent: Fraction) -> str:
     if exponent == 1:
-        return f"({word})" if "**" in word else word
+        return word
     power = str(exponent) if exponent.denominator == 1 else f"{float(exponent):g}"
     return f"({word})**{power}" if "**" in word else f"{word}**{power}"
 

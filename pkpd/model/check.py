@@ -75,15 +75,11 @@ def balance_findings(model: Model) -> list[Finding]:
     values |= {name: row.reference if row.reference is not None else 1.0 for name, row in model.covariates.items()}
     values |= {name: row.typical for name, row in model.parameters.items()}
     values["t"] = 1.0
-    start = {name: 1.0 + 0.1 * index for index, name in enumerate(model.derivatives)}
+    slopes = _slopes(model, values, amount)
     findings = []
     at = Finder(model.places)
-    for name in amount:
-        step = 1e-4
-        columns = []
-        for sign in (1, -1):
-            columns.append(_derivatives(model, {**values, **start, name: start[name] + sign * step}))
-        slope = {one: (columns[0][one] - columns[1][one]) / (2 * step) for one in amount}
+    for index, name in enumerate(amount):
+        slope = {one: float(slopes[one][index]) for one in amount}
         loss = -slope.pop(name)
         gains = {one: value for one, value in slope.items() if value > 0 and _same_unit(model, one, name)}
         gain = sum(gains.values())
@@ -101,10 +97,20 @@ def balance_findings(model: Model) -> list[Finding]:
     return findings
 
 
-def _derivatives(model: Model, values: dict[str, Any]) -> dict[str, float]:
+def _slopes(model: Model, values: dict[str, Any], amount: list[str]) -> dict[str, Any]:
+    """Give, for each amount, the slope of its derivative over every amount: arrays of shape (amounts,)."""
+    step = 1e-4
+    points: dict[str, Any] = {name: 1.0 + 0.1 * index for index, name in enumerate(model.derivatives)}
+    for index, name in enumerate(amount):  # one point to either side in every direction
+        points[name] = points[name] + step * np.concatenate([np.eye(len(amount))[index], -np.eye(len(amount))[index]])
+    values = {**values, **points}
     for name, expr in model.assignments:
         values[name] = evaluate(expr, values)
-    return {name: float(evaluate(expr, values)) for name, expr in model.derivatives.items()}
+    slopes = {}
+    for name in amount:
+        above, below = np.split(np.broadcast_to(evaluate(model.derivatives[name], values), 2 * len(amount)), 2)
+        slopes[name] = (above - below) / (2 * step)
+    return slopes
 
 
 def _is_amount(unit: str) -> bool:

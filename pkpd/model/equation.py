@@ -163,7 +163,7 @@ def parse_equations(
     places: dict[tuple[str, str], Place] = {}
     seen: dict[tuple[str, str], int] = {}
     findings: list[Finding] = []
-    for start, statement in _statements(text, source, findings):
+    for start, statement in _statements(text):
         try:
             kind, name, expr, place = _read_statement(statement, start)
             key = (kind, name)
@@ -190,7 +190,7 @@ def parse_equations(
     )
 
 
-def _statements(text: str, source: Source, findings: list[Finding]) -> Iterator[tuple[int, str]]:
+def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Give (line number, text) of each statement; an open bracket joins lines."""
     pending: list[str] = []
     start = depth = 0
@@ -205,11 +205,8 @@ def _statements(text: str, source: Source, findings: list[Finding]) -> Iterator[
         if depth <= 0:
             yield start, "\n".join(pending)
             pending, depth = [], 0
-    if pending:
-        column = 1 + len(pending[0]) - len(pending[0].lstrip())
-        findings.append(
-            source.finding("syntax", "A bracket is opened and never closed.", Place(start, column), remedy="Close it.")
-        )
+    if pending:  # a bracket that is never closed: reading the statement says where it opens
+        yield start, "\n".join(pending)
 
 
 def _read_statement(statement: str, line: int) -> tuple[str, str, Expr, Place]:

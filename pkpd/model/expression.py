@@ -105,14 +105,24 @@ def is_whole(expr: Expr) -> bool:
     return isinstance(expr, Number) and float(expr.value).is_integer()
 
 
+def without_sign(expr: Expr) -> Expr | None:
+    """Give b * c for -b * c, where the sign belongs to the first factor; None if there is no sign."""
+    if not isinstance(expr, Call):
+        return None
+    if expr.op == "neg":
+        return expr.args[0]
+    first = without_sign(expr.args[0]) if expr.op in ("*", "/") else None
+    return Call(expr.op, (first, expr.args[1])) if first is not None else None
+
+
 def add(left: Expr, right: Expr) -> Expr:
     """Give the sum of two expressions; ``a + -b`` is written ``a - b`` and a literal 0 is dropped."""
     if left == Number(0.0):
         return right
     if right == Number(0.0):
         return left
-    if isinstance(right, Call) and right.op == "neg":
-        return Call("-", (left, right.args[0]))
+    if (positive := without_sign(right)) is not None:
+        return Call("-", (left, positive))
     if isinstance(right, Call) and right.op in ("+", "-"):  # so that a sum reads from left to right
         return Call(right.op, (add(left, right.args[0]), right.args[1]))
     return Call("+", (left, right))

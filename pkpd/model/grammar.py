@@ -305,6 +305,9 @@ class _Reader:
             return SyntaxProblem("the expression ends too early.", line, column, remedy="Complete it.")
         if error.msg.startswith("invalid syntax. Perhaps you forgot a comma"):
             return SyntaxProblem("two values stand side by side.", line, column, remedy="Is an operator missing?")
+        if "Maybe you meant '=='" in error.msg and "=" in content[index:]:
+            line, column = self._at(row, content.index("=", index))
+            token = "="
         if keyword.iskeyword(token):
             return SyntaxProblem(f"`{token}` cannot stand here.", line, column, expected=_LANGUAGE)
         if "=" == token:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pkpd.errors import Finding, ModelError, raise_all
+from pkpd.model.equation import RESERVED
 from pkpd.model.expression import Call, Expr, Name, add, names, substitute, to_text
 from pkpd.model.parameter import Constant
 from pkpd.units import factor, same
@@ -23,8 +24,10 @@ def rename(parts: Mapping[str, Any], names_: Mapping[str, str]) -> Parts:
         return names_.get(name, name)
 
     def put(expr: Expr | None) -> Expr | None:
-        return None if expr is None else substitute(expr, {old: Name(name) for old, name in names_.items()})
+        return None if expr is None else substitute(expr, values)
 
+    # a route may be called `dose`, which in an expression is the amount given
+    values: dict[str, Expr] = {old: Name(name) for old, name in names_.items() if old not in RESERVED}
     renamed = dict(parts)
     for key in ROWS:
         rows = [replace(row, name=new(name)) for name, row in parts[key].items()]

@@ -156,6 +156,8 @@ def _fields(
     if name := top.text("name"):
         fields["name"] = name
     units.close()
+    for key in units.content:
+        reading.mark(("units", key))
     makers: dict[str, Callable[[Row, str], Any]] = {
         "covariates": _covariate,
         "constants": _constant,

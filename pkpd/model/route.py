@@ -15,8 +15,8 @@ INPUT_EXPRESSIONS = ("scale", "lag", "bioavailability", "rate", "duration")
 class Input:
     """One state that a route leads into.
 
-    Its expressions are made of parameters, constants and covariates, and of `dose`: the amount given, in the unit of the
-    route's doses.
+    Its expressions are made of parameters, constants and covariates, and of `dose`: the amount given, in the unit of
+    the route's doses.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pkpd.model.expression import COMPARISONS, Call, Expr, Name, Number, names
+from pkpd.model.expression import COMPARISONS, Call, Expr, Name, Number, names, without_sign
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
 )
+
+_RELATIONS = {"<": "&#x3C;", "<=": "&#x2264;", ">": "&#x3E;", ">=": "&#x2265;", "==": "=", "!=": "&#x2260;"}
 
 
 def latex(model: Model) -> str:
@@ -65,6 +67,23 @@ def mathml_expression(expr: Expr) -> str:
         def _print_Symbol(self, sym: Any, style: str = "plain") -> Any:
             return _symbol_node(self.dom, sym.name)
 
+        def _print_Relational(self, e: Any) -> Any:
+            sign = self.dom.createElement("mo")
+            sign.appendChild(self.dom.createTextNode(_RELATIONS[e.rel_op]))
+            return _element(self.dom, "mrow", self._print(e.lhs), sign, self._print(e.rhs))
+
+        def _print_Piecewise(self, expr: Any) -> Any:
+            rows = []
+            for value, condition in expr.args:
+                words = self.dom.createElement("mtext")
+                words.appendChild(self.dom.createTextNode("otherwise" if condition == True else "if "))  # noqa: E712
+                cell = [words] if condition == True else [words, self._print(condition)]  # noqa: E712
+                columns = _element(self.dom, "mtd", self._print(value)), _element(self.dom, "mtd", *cell)
+                rows.append(_element(self.dom, "mtr", *columns))
+            brace = self.dom.createElement("mo")
+            brace.appendChild(self.dom.createTextNode("{"))
+            return _element(self.dom, "mrow", brace, _element(self.dom, "mtable", *rows))
+
     printer = Printer({"order": "none"})
     # the entity is HTML's; its number is understood by XML readers too
     node: Any = printer._print(_as_written(expr))
@@ -104,6 +123,13 @@ def _escaped(text: str) -> str:
     return text.replace("_", "\\_")
 
 
+def _element(dom: Any, tag: str, *children: Any) -> Any:
+    node = dom.createElement(tag)
+    for child in children:
+        node.appendChild(child)
+    return node
+
+
 def _symbol_node(dom: Any, name: str) -> Any:
     from sympy.printing.pretty.pretty_symbology import greek_unicode
 
@@ -131,7 +157,8 @@ def _as_written(expr: Expr) -> Any:
         return sympy.Integer(int(expr.value)) if whole else sympy.Float(repr(float(expr.value)))
     if isinstance(expr, Name):
         return sympy.Symbol(expr.name, real=True)
-    expr = _sign_first(expr)
+    if expr.op != "neg" and (positive := without_sign(expr)) is not None:
+        expr = Call("neg", (positive,))  # -(a * b) prints without the brackets of (-a) * b
     if expr.op == "/":
         return _fraction(expr)
     if expr.op in ("min", "max"):
@@ -159,20 +186,6 @@ def _as_written(expr: Expr) -> Any:
         return sympy.Function("log_{10}")(args[0])
     function = getattr(sympy, {"abs": "Abs"}.get(expr.op, expr.op))
     return function(args[0], evaluate=False)
-
-
-def _sign_first(expr: Call) -> Call:
-    """Give (-a) * b as -(a * b), which prints without brackets."""
-    first, steps = expr, []
-    while isinstance(first, Call) and first.op in ("*", "/"):
-        steps.append(first)
-        first = first.args[0]
-    if not (steps and isinstance(first, Call) and first.op == "neg"):
-        return expr
-    product = first.args[0]
-    for step in reversed(steps):
-        product = Call(step.op, (product, step.args[1]))
-    return Call("neg", (product,))
 
 
 def _chain(expr: Expr, op: str) -> list[Expr]:
