@@ -95,7 +95,7 @@ def simulate(
     --------
     >>> import pkpd
     >>> model = pkpd.load("theophylline_boeckmann1994")
-    >>> sim = pkpd.simulate(model, {"once": "320 mg oral"}, times=range(0, 25), covariates={"WT": 70})
+    >>> sim = pkpd.simulate(model, {"once": "320 mg oral"}, times=range(0, 25))
     >>> sim["cp"].dims
     ('arm', 'draw', 'subject', 'time')
     """
