@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -93,7 +94,64 @@ def commands() -> str:
     return text
 
 
-PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in (columns, groups, variables, models, commands)}
+def plan() -> str:
+    """Give the keys of a fit.toml, from the classes that it is read into."""
+    from pkpd.project import plan as room
+
+    sections = {
+        "": room.Plan,
+        "[data]": room.Data,
+        "[search]": room.Search,
+        "[spread]": room.Spread,
+        "[row_sets.<name>]": room.Rows,
+        "[candidates.<name>]": room.Candidate,
+        "[focus]": room.Focus,
+        "[attribution]": room.Attribution,
+        "[[sensitivity]]": room.Sensitivity,
+        "[[sensitivity]] cases": room.Case,
+        "[what_if]": room.WhatIf,
+        "[[what_if.scenarios]]": room.Scenario,
+        "[[exposure]]": room.Exposure,
+        "[[assumptions]]": room.Assumption,
+        "[text]": room.Texts,
+    }
+    names = {section.strip("[]").split(".")[0].split(" ")[0] for section in sections}
+    text = "\n"
+    for section, cls in sections.items():
+        body, _, described = (inspect.getdoc(cls) or "").partition("Parameters\n----------\n")
+        meanings = {
+            name.strip(): _markdown(" ".join(meaning.split()))
+            for names_, meaning in re.findall(r"^(\w[\w, ]*)\n((?: .*\n?)+)", described, flags=re.MULTILINE)
+            for name in names_.split(",")
+        }
+        rows = []
+        for field in fields(cls):
+            if section == "" and field.name in names:
+                continue
+            needed = field.default is MISSING and field.default_factory is MISSING
+            kind = "required" if needed else _default(field.default)
+            rows.append((f"`{field.name}`", _kind(str(field.type)), kind, meanings.get(field.name, "")))
+        title = f"## `{section}`\n\n" if section else "## Top level\n\n"
+        text += f"{title}{_markdown(body.strip())}\n\n{table(('key', 'is', '', 'meaning'), rows)}\n"
+    return text
+
+
+def _kind(annotation: str) -> str:
+    """Give a type in the words of TOML."""
+    if annotation.startswith("Literal"):
+        return " or ".join(f"`{word}`" for word in re.findall(r"'([^']*)'", annotation))
+    words = {"tuple": "list of ", "dict": "table of "}
+    for start, word in words.items():
+        if annotation.startswith(start):
+            return word + _kind(annotation.rstrip("]").replace(", ...", "").split("[", 1)[1].split(", ")[-1]) + "s"
+    return {"str": "text", "float": "number", "int": "whole number", "bool": "true or false"}.get(
+        annotation, annotation
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    make.__name__: make for make in (columns, groups, variables, models, commands, plan)
+}
 
 
 def fresh(text: str) -> str:
