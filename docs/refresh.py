@@ -144,14 +144,25 @@ def _kind(annotation: str) -> str:
     for start, word in words.items():
         if annotation.startswith(start):
             return word + _kind(annotation.rstrip("]").replace(", ...", "").split("[", 1)[1].split(", ")[-1]) + "s"
-    return {"str": "text", "float": "number", "int": "whole number", "bool": "true or false"}.get(
-        annotation, annotation
-    )
+    plain = {"str": "text", "float": "number", "int": "whole number", "bool": "true or false"}
+    return plain.get(annotation, annotation)
 
 
-PARTS: dict[str, Callable[[], str]] = {
-    make.__name__: make for make in (columns, groups, variables, models, commands, plan)
-}
+def _default(value: object) -> str:
+    """Give a default in the words of TOML; nothing where it is empty."""
+    if value is MISSING or value in ("", None, ()):
+        return ""
+    shown = f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+    return f"default {shown.lower() if isinstance(value, bool) else shown}"
+
+
+def _markdown(text: str) -> str:
+    """Give the reStructuredText of a docstring as Markdown."""
+    return re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text).replace("``", "`")
+
+
+MAKERS = (columns, groups, variables, models, commands, plan)
+PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in MAKERS}
 
 
 def fresh(text: str) -> str:
