@@ -165,7 +165,7 @@ _LISTED = (
     _record("N", "number of people behind the value"),
     _record("REF", "time from which the change is counted, in percent; empty if the value is not a change", "time"),
     _record("UNIT", "unit of the observation and of its predictions"),
-    _record("ROW", "row in the data file, counted from 1 after the header; 0 if there is none"),
+    _record("ROW", "row in the data file; -1 if there is none"),
     _record("ARM", "treatment"),
     _record("PERIOD", "period of a crossover"),
     _record("SEQUENCE", "order of the treatments in a crossover"),

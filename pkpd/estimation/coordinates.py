@@ -86,6 +86,12 @@ class Coordinates:
                 upper[k] = p.forward(p.upper)
         return lower, upper
 
+    def size(self, z: np.ndarray) -> np.ndarray:
+        """Say what counts as a change of each of the K quantities near `z` (K,): 1, or the size of a plain value."""
+        plain = np.array([p.transform == "none" for p in self.parameters])
+        size = np.maximum(np.abs(z), np.abs(self.forward(self.initial)))
+        return np.where(plain & (size > 0), size, 1.0)
+
     def within_reach(self, z: np.ndarray) -> np.ndarray:
         """Give free values (F,) with those that have run away brought back to where they are still numbers."""
         free = [p.transform for p, is_free in zip(self.parameters, self.free) if is_free]
@@ -100,6 +106,7 @@ class Coordinates:
     def _each(self, method: str, values: Iterable[float] | np.ndarray) -> np.ndarray:
         given = np.asarray(values, dtype=float)
         out = np.empty_like(given)
-        for k, p in enumerate(self.parameters):
-            out[..., k] = getattr(p, method)(given[..., k])
+        with np.errstate(over="ignore"):  # a wild trial step; the engine refuses what is infinite
+            for k, p in enumerate(self.parameters):
+                out[..., k] = getattr(p, method)(given[..., k])
         return out

@@ -24,7 +24,7 @@ __all__ = ["Run", "Solution", "judge"]
 _FLAT = 1e-4
 # Starts that end closer together than this, in -2 log L, have found the same minimum.
 _SAME_BASIN = 1e-3
-# A step that moves nothing by more than this, on the estimation scale, is no step: data without noise, for instance.
+# A step that moves nothing by more than this, relative to its size, is no step: data without noise, for instance.
 _STILL = 1e-7
 
 
@@ -122,13 +122,14 @@ def judge(problem: Problem, coordinates: Coordinates, settings: Settings, best: 
     variance = best.sigma**2 if scaled else 1.0
     at_bound = _at_bound(coordinates, best)
     inside = ~at_bound
-    known = identify(best.point.weighted[:, inside], best.point.pseudo_residuals, coordinates.without(at_bound))
+    z = coordinates.forward(coordinates.initial)
+    z[free] = coordinates.within_reach(best.z)
+    size = coordinates.size(z)[free][inside]
+    known = identify(best.point.weighted[:, inside], best.point.pseudo_residuals, coordinates.without(at_bound), size)
     searched = np.full((best.z.size, best.z.size), np.nan)
     searched[np.ix_(inside, inside)] = known.covariance * variance
     _publish(best.lmfit, searched)
 
-    z = coordinates.forward(coordinates.initial)
-    z[free] = coordinates.within_reach(best.z)
     covariance = np.zeros((z.size, z.size))
     covariance[np.ix_(free, free)] = searched
     df = float(best.point.u.size - best.z.size) if scaled else np.inf
@@ -140,7 +141,7 @@ def judge(problem: Problem, coordinates: Coordinates, settings: Settings, best: 
     if settings.interval == "profile":
         ends = profile(coordinates, z, best.lmfit, settings.level)
         lower[free], upper[free] = ends[0][free], ends[1][free]
-    values = coordinates.inverse(z)
+    values = np.where(free | follow, coordinates.inverse(z), coordinates.initial)
     if scaled:
         low, high = sigma_limits(settings.level, df)
         lower[follow], upper[follow] = values[follow] * low, values[follow] * high
@@ -154,7 +155,7 @@ def judge(problem: Problem, coordinates: Coordinates, settings: Settings, best: 
         sigma=best.sigma if scaled else 1.0,
         records=best.point.u.size,
         degrees_of_freedom=df,
-        verdict=_verdict(coordinates, settings, best, runs, known, at_bound),
+        verdict=_verdict(coordinates, settings, best, runs, known, at_bound, size),
         lmfit=best.lmfit,
         trace=best.path,
         starts=[(run.deviance, run.objective.values(run.z)) for run in runs],
@@ -168,6 +169,7 @@ def _verdict(
     runs: list[Run],
     known: Identification,
     at_bound: np.ndarray,
+    size: np.ndarray,
 ) -> Verdict:
     variance = max(best.sigma**2, 1e-300) if settings.error == "scaled" else 1.0
     gradient = best.point.gradient[~at_bound] / variance
@@ -188,7 +190,7 @@ def _verdict(
         "starts_at_best": int((deviances < deviances[0] + _SAME_BASIN).sum()),
         "basins": 1 + int((np.diff(deviances) > _SAME_BASIN).sum()),
     }
-    still = np.abs(known.step).max(initial=0.0) <= _STILL
+    still = np.abs(known.step / size).max(initial=0.0) <= _STILL
     if not best.settled or not (decrement <= _FLAT or still):
         status = Status.NOT_CONVERGED
         message = (
@@ -197,7 +199,7 @@ def _verdict(
         )
     elif known.words:
         status = Status.NOT_IDENTIFIED
-        message = " ".join(known.words) + " Fix one parameter of each, or simplify the model."
+        message = " ".join(known.words) + " Fix what is open, or simplify the model."
     elif bounds:
         status = Status.AT_BOUND
         message = " ".join(_of_bound(coordinates, name) for name in bounds)

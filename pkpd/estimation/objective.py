@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.estimation.coordinates import Coordinates
+from pkpd.estimation.identify import silent
 from pkpd.likelihood import Problem, Spread
 
 __all__ = ["Objective", "Point"]
@@ -92,6 +93,8 @@ class Objective:
         How often the model was solved.
     path : list of (float, (K,) float)
         -2 log L and natural values wherever a Jacobian was asked for.
+    best : (F,) float
+        Where the residuals have been least so far.
     """
 
     def __init__(
@@ -113,10 +116,12 @@ class Objective:
         self.observed = problem.residuals.observed(problem.observations.dv)
         self.evaluations = 0
         self.path: list[tuple[float, np.ndarray]] = []
+        self.best = np.zeros(0)
+        self._least = np.inf
 
     def values(self, z: np.ndarray) -> np.ndarray:
-        """Give all K natural values for the F free ones on the estimation scale."""
-        return self.coordinates.inverse(self._full(z))
+        """Give all K natural values for the F free ones on the estimation scale; what is held stays to the last bit."""
+        return np.where(self.coordinates.free, self.coordinates.inverse(self._full(z)), self.coordinates.initial)
 
     def predict(self, z: np.ndarray) -> np.ndarray:
         """Give the predictions (n,) for the free values `z` (F,); NaN where the model could not be solved."""
@@ -130,19 +135,27 @@ class Objective:
             rows = (self.observed - spread.mean) / spread.sd
             if self.reference is not None:
                 rows = np.concatenate([rows, np.sqrt(self.room + 2 * np.log(spread.sd / self.reference))])
-        return rows if np.isfinite(rows).all() else np.full(rows.size, REFUSED)
+        if not np.isfinite(rows).all():
+            return np.full(rows.size, REFUSED)
+        squares = float(rows @ rows)
+        if squares < self._least:
+            self._least, self.best = squares, z.copy()
+        return rows
 
     def jacobian(self, z: np.ndarray) -> np.ndarray:
         """Give the derivatives of the residuals with respect to the free values, (n or 2n, F)."""
         point = self.at(z)
         self.path.append((point.deviance, self.values(z)))
         rows = -point.mean_z
-        if self.reference is None:
-            return rows
-        with np.errstate(all="ignore"):
-            v = np.sqrt(self.room + 2 * np.log(point.spread.sd / self.reference))
-        rows = np.vstack([rows - point.u[:, None] * point.log_sd_z, point.log_sd_z / v[:, None]])
-        return np.where(np.isfinite(rows), rows, 0.0)
+        if self.reference is not None:
+            with np.errstate(all="ignore"):
+                v = np.sqrt(self.room + 2 * np.log(point.spread.sd / self.reference))
+                rows = np.vstack([rows - point.u[:, None] * point.log_sd_z, point.log_sd_z / v[:, None]])
+        rows = np.where(np.isfinite(rows), rows, 0.0)
+        # A column of rounding errors would send the search astray; one of zeros leaves its parameter where it is.
+        size = self.coordinates.size(self._full(z))[self.coordinates.free]
+        rows[:, silent(rows, size)] = 0.0
+        return rows
 
     def at(self, z: np.ndarray) -> Point:
         """Give the likelihood at the free values `z` (F,), with its derivatives."""
@@ -154,7 +167,9 @@ class Objective:
         sd_z = np.zeros_like(f_z)
         moving = int(free[:count].sum())
         if df is not None:
-            f_z[:, :moving] = df * slope[:count][free[:count]]
+            with np.errstate(invalid="ignore", over="ignore"):
+                f_z[:, :moving] = df * slope[:count][free[:count]]
+            f_z[~np.isfinite(f_z)] = 0.0  # a parameter that has run to infinity moves nothing any more
         sd_z[:, moving:] = (spread.sd_psi * slope[count:])[:, free[count:]]
         with np.errstate(all="ignore"):
             mean_z = (spread.mean_f / spread.sd)[:, None] * f_z

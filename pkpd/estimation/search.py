@@ -24,13 +24,15 @@ __all__ = ["Method", "lmfit_names", "search"]
 
 Method = Literal["leastsq", "least_squares"]
 
-# Searches stop where the arithmetic does: they are fast, and digits that depend on when one stopped help nobody.
+# Searches stop where the arithmetic does: they are fast, and digits that depend on when one stopped help nobody. The
+# first step is kept short (factor): a long one on a logarithmic scale leaves where the data say anything.
 _TOLERANCES: dict[str, dict[str, Any]] = {
-    "leastsq": {"ftol": 1e-12, "xtol": 1e-10, "gtol": 0.0},
-    "least_squares": {"ftol": 1e-12, "xtol": 1e-10, "gtol": 1e-12, "x_scale": "jac"},
+    "leastsq": {"ftol": 1e-15, "xtol": 1e-12, "gtol": 0.0, "factor": 0.3},
+    "least_squares": {"ftol": 1e-15, "xtol": 1e-12, "gtol": 1e-15, "x_scale": "jac"},
 }
-# The ends of a profile are looked for to four digits; each of its points need not be known better.
-_PROFILE = {"ftol": 1e-9, "xtol": 1e-7}
+# The ends of a profile are looked for to four digits, so its points need not be known better. lmfit profiles with
+# leastsq, whatever the method.
+_PROFILE = _TOLERANCES["leastsq"] | {"ftol": 1e-7, "xtol": 1e-6}
 # lmfit bends the scale near a bound for leastsq; on the bound itself the bent scale is flat and nothing would move.
 _OFF_THE_BOUND = 1e-3
 
@@ -90,6 +92,9 @@ def search(
     )
     result.fit(data=observations.dv)
     result.components = model.components
+    if result.aborted:  # lmfit leaves its parameters at the last trial, however bad that was
+        for name, value in zip(model.free_names, objective.best):
+            result.params[name].value = value
     return np.array([result.params[name].value for name in model.free_names]), result
 
 
@@ -148,7 +153,7 @@ def _lmfit_classes() -> tuple[type, type]:
         def conf_interval(self, **kwargs: Any) -> Any:
             if not self.scale_covar:
                 kwargs.setdefault("prob_func", _likelihood_ratio)
-            exact, self.kws = self.kws, {**self.kws, **_PROFILE}
+            exact, self.kws = self.kws, {"Dfun": self.model.jacobian, **_PROFILE}
             try:
                 return super().conf_interval(**kwargs)
             finally:

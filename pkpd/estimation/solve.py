@@ -19,6 +19,8 @@ __all__ = ["compile_for", "solve"]
 
 # Rounds after which weights, or the SDs that a search refers to, must have settled.
 _ROUNDS = 100
+# Minima of -2 log L closer together than this are equal.
+_EQUAL = 1e-5
 
 
 def compile_for(problem: Problem, settings: Settings) -> None:
@@ -55,7 +57,9 @@ def solve(problem: Problem, settings: Settings, tick: Callable[[], None] | None 
             where=problem.where,
             remedy="Start nearer to the data, or bound the parameters.",
         )
-    best = min(runs, key=lambda run: run.deviance)
+    # Of equal minima (the two of flip-flop kinetics, for instance), the one found first: from the model's own values.
+    least = min(run.deviance for run in runs)
+    best = next(run for run in runs if run.deviance <= least + _EQUAL)
     return judge(problem, coordinates, settings, best, runs)
 
 

@@ -22,8 +22,7 @@ def draw_starts(
     bounds. The numbers depend on the seed and on the names of the subjects, not on any order of work.
     """
     centre = coordinates.forward(coordinates.initial)
-    plain = np.array([p.transform == "none" for p in coordinates.parameters])
-    size = np.where(plain, np.maximum(np.abs(centre), 1.0), 1.0)
+    size = coordinates.size(centre)
     lower, upper = (limit[coordinates.free] for limit in coordinates.limits())
     centre, size = centre[coordinates.free], size[coordinates.free]
     starts = [centre]

@@ -119,7 +119,7 @@ def _subjects(problem: Problem, outcome: Outcome, ipred: np.ndarray) -> xr.Datas
 
 def _predict(problem: Problem, outcome: Outcome, values: np.ndarray) -> np.ndarray:
     """Predict at natural values (S, P), where some subjects may have none: their records stay NaN."""
-    known: np.ndarray = np.isfinite(values).all(axis=1)
+    known = np.atleast_1d(np.isfinite(values).all(axis=1))
     stand_in = outcome.coordinates.initial[: outcome.coordinates.count]
     f = problem.predict(np.where(known[:, None], values, stand_in)).f
     return np.where(known[problem.observations.subject], f, np.nan)

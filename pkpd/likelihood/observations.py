@@ -52,7 +52,7 @@ class Observations:
         Time from which a change is counted; NaN where the record is no change.
     censored : (n,) bool
     row : (n,) int
-        Row in the file; 0 if there is none.
+        Row in the file; -1 if there is none.
     labels : dict of (n,) arrays
         ARM, PERIOD, SEQUENCE and OCC, where the data have them.
     """
@@ -72,7 +72,7 @@ class Observations:
 
     def where(self, record: int) -> str:
         """Say the place of a record in words."""
-        row = f", row {self.row[record]}" if self.row[record] > 0 else ""
+        row = f", row {self.row[record]}" if self.row[record] >= 0 else ""
         return f"{self.origin}{row}, ID {self.people[self.subject[record]]}, time {self.time[record]:g}"
 
     def of(self, subject: int) -> Observations:
@@ -116,7 +116,7 @@ def observe(data: Dataset, rows: np.ndarray, subject: np.ndarray, output: np.nda
         error=published,
         ref=column["REF"],
         censored=column["CENS"] != 0,
-        row=np.maximum(column["ROW"], 0),
+        row=column["ROW"],
         labels=said,
     )
 
