@@ -153,7 +153,8 @@ def _lmfit_classes() -> tuple[type, type]:
         def conf_interval(self, **kwargs: Any) -> Any:
             if not self.scale_covar:
                 kwargs.setdefault("prob_func", _likelihood_ratio)
-            exact, self.kws = self.kws, {"Dfun": self.model.jacobian, **_PROFILE}
+            model: Any = self.model
+            exact, self.kws = self.kws, {"Dfun": model.jacobian, **_PROFILE}
             try:
                 return super().conf_interval(**kwargs)
             finally:
