@@ -131,7 +131,7 @@ def _check_counts(problem: Problem, coordinates: Coordinates, settings: Settings
             f"{' and a residual SD' if settings.error == 'scaled' else ''}.",
             where=problem.where,
             expected=f"Free are {', '.join(coordinates.free_names)}.",
-            remedy="Fix some of them, or fit all subjects together with Pooled().",
+            remedy="Fix some of them" + (", or fit several subjects together." if len(problem.subjects) == 1 else "."),
         )
 
 

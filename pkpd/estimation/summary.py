@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["message", "summary", "summary_html"]
 
 _LOUD = 0.9  # correlations from here on are named
+_ROWS_OF_FIXED = 6  # more fixed parameters than this are listed under the table
 
 
 def summary(fit: Fit) -> str:
@@ -22,6 +24,7 @@ def summary(fit: Fit) -> str:
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
     lines += _aligned(header, rows)
     lines += ["", f"Intervals: {fit.attrs['interval']}."]
+    lines += _held(fit)
     if not _by_subject(fit):
         lines += _correlations(fit)
     lines += [note for note in fit.attrs["notes"].splitlines() if note]
@@ -93,7 +96,8 @@ def _estimates_table(fit: Fit) -> tuple[list[str], list[list[str]]]:
     level = fit.attrs["interval"].split(" %")[0]
     header = ["parameter", "unit", "estimate", "SE", "RSE %", f"{level} % CI", "start", ""]
     rows = []
-    for name in table["parameter"].values.tolist():
+    shown = [k for k, fixed in enumerate(table["fixed"].values) if not (fixed and _many_fixed(fit))]
+    for name in table["parameter"].values[shown].tolist():
         row = {key: table[key].sel(parameter=name).item() for key in table.data_vars}
         note = "fixed" if row["fixed"] else "at bound" if row["at_bound"] else ""
         if row["at_bound"] and abs(row["value"]) < 1e-9 * abs(row["initial"]):
@@ -118,6 +122,20 @@ def _subjects_table(fit: Fit) -> tuple[list[str], list[list[str]]]:
             cells.append(_number(value) + ("" if np.isnan(rse) else f" ({rse:.3g} %)"))
         rows.append([subject, *cells, str(verdict["status"].sel(subject=subject).item())])
     return header, rows
+
+
+def _many_fixed(fit: Fit) -> bool:
+    return int(fit.estimates["fixed"].sum()) > _ROWS_OF_FIXED
+
+
+def _held(fit: Fit) -> list[str]:
+    """Name what was fixed, where that is too much for rows of the table."""
+    if _by_subject(fit) or not _many_fixed(fit):
+        return []
+    table = fit.estimates.isel(parameter=fit.estimates["fixed"].values)
+    columns = (table[key].values.tolist() for key in ("parameter", "value", "unit"))
+    said = ", ".join(f"{name} {_number(value)} {_unit(unit)}".rstrip() for name, value, unit in zip(*columns))
+    return fill(f"Held: {said}.", width=100, subsequent_indent="  ").splitlines()
 
 
 def _correlations(fit: Fit) -> list[str]:

@@ -65,7 +65,7 @@ def profile(
     """Give profile-likelihood intervals by lmfit's ``conf_interval``, as natural values, (K,) each.
 
     The end of an interval that the data leave open is the bound of the parameter, or infinite. NaN: the parameter was
-    held, or has no standard error to start from.
+    held, has no standard error to start from, or its profile is too ragged to be followed.
     """
     names = [name for name, parameter in result.params.items() if parameter.vary]
     places = np.flatnonzero(coordinates.free)
@@ -75,7 +75,7 @@ def profile(
             ends[:, k] = _one_profile(result, name, level) if len(names) > 1 else _only_profile(result, name, level)
     lower, upper = coordinates.limits()
     low, high = np.maximum(ends[0], lower), np.minimum(ends[1], upper)
-    known = np.isfinite(ends).any(axis=0)
+    known = ~np.isnan(ends).any(axis=0)
     natural = coordinates.inverse(np.where(known, low, z)), coordinates.inverse(np.where(known, high, z))
     return np.where(known, natural[0], np.nan), np.where(known, natural[1], np.nan)
 
@@ -100,7 +100,10 @@ def interval_text(kind: Interval, level: float, degrees_of_freedom: float, *, sc
 def _one_profile(result: Any, name: str, level: float) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lmfit warns where an interval is open; the infinite end says it
-        rows = result.conf_interval(p_names=[name], sigmas=[level])[name]
+        try:
+            rows = result.conf_interval(p_names=[name], sigmas=[level])[name]
+        except ValueError:  # from scipy's root finder, where the profile is not monotonic
+            return np.nan, np.nan
     return rows[0][1], rows[-1][1]
 
 

@@ -185,11 +185,12 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Pr
     found += of_units
     events, take, base = _with_changes(events, counted, seen)
     program = engine.compile_model(model)
+    schedule = None
     try:
         schedule = engine.bind(program, events)
     except PkpdError as error:
-        raise_all(MismatchError, [*(error.findings or [error.as_finding("mismatch")]), *found])
-    if found:
+        found = [*(error.findings or [error.as_finding("mismatch")]), *found]
+    if found or schedule is None:
         raise_all(MismatchError, found)
     parameters = residual_parameters(model, held)
     places = {p.name: k for k, p in enumerate(parameters)}

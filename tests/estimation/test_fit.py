@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from pkpd import CannotFit, FitError, Individual, MismatchError, Pooled, fit, read_data
-from pkpd.model import Output
+from pkpd.model import Model, Output
 from pkpd.schema import GROUPS, VARIABLES
 
 
@@ -146,6 +146,24 @@ def test_print(pooled, individual):
     assert "(" in str(individual)
     assert repr(pooled).startswith("Fit(two_exponentials to")
     assert pooled._repr_html_().count("<tr>") == 6
+
+
+def test_many_fixed_parameters_are_listed_under_the_table(decline):
+    extra = "\n".join(f"k{i} = {{ typical = 1.0, fixed = true }}" for i in range(7))
+    total = " * ".join(f"k{i}" for i in range(7))
+    model = Model(f"""
+[parameters]
+a = {{ typical = 2.0, unit = "mg/L" }}
+b = {{ typical = 1.0, unit = "1/h" }}
+{extra}
+[dynamics]
+equations = "cp = a * exp(-b * t) * {total}"
+[outputs]
+cp = {{ unit = "mg/L", add = 0.1 }}
+""")
+    text = str(fit(model, decline, Pooled()))
+    assert "Held: k0 1, k1 1" in text
+    assert "fixed" not in text
 
 
 def test_groups_by_name(pooled):

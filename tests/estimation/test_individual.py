@@ -74,7 +74,7 @@ def test_nobody_can_be_fitted(oral, doses):
     with pytest.raises(CannotFit, match="2 records cannot give 3 estimates and a residual SD") as caught:
         fit(oral, without(doses, lambda who, time: time > 0.6), Individual())
     assert "ID 1" in str(caught.value)
-    assert "Pooled()" in str(caught.value)
+    assert "several subjects together" in str(caught.value)
 
 
 def test_several_starts_depend_on_the_seed_and_the_subject_alone(oral, doses):

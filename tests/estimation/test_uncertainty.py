@@ -80,6 +80,28 @@ def test_profile_with_one_free_parameter():
         np.testing.assert_allclose(interval(profile, "b"), interval(wald, "b"), rtol=1e-6)
 
 
+def test_open_ends_are_infinite_or_the_bound():
+    """Data that a straight line explains as well give the half-way point of a curve no upper end."""
+    curve = """
+[parameters]
+top = { typical = 10.0 }
+half = { typical = 50.0, unit = "h" BOUND }
+[dynamics]
+equations = "y = top * t / (half + t)"
+[outputs]
+y = { add = 0.05, fixed_error = true }
+"""
+    t = np.arange(1.0, 9.0)
+    noise = 0.03 * np.array([1, -1, 1, 1, -1, -1, 1, -1])
+    data = read_data({"TIME": t, "DV": 10 * t / (50 + t) + noise})
+    for bound, end in (("", np.inf), (", upper = 5000.0", 5000.0)):
+        result = fit(Model(curve.replace(" BOUND", bound)), data, Pooled(interval="profile"))
+        assert result.status == "converged"
+        lower, upper = interval(result, "half")
+        assert 10 < lower < 50
+        assert upper == pytest.approx(end)
+
+
 def test_intervals_keep_to_the_scale(two_exponentials, decline):
     result = fit(two_exponentials, decline, Pooled(level=0.999999))
     assert (result.estimates["lower"].dropna("parameter") > 0).all()
