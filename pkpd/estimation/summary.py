@@ -23,7 +23,11 @@ def summary(fit: Fit) -> str:
     lines = [*_head(fit), ""]
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
     lines += _aligned(header, rows)
-    lines += ["", f"Intervals: {fit.attrs['interval']}."]
+    if _by_subject(fit):
+        lines += ["", "In brackets: relative standard errors. fit.estimates holds standard errors and intervals."]
+    else:
+        lines += [""]
+    lines += [f"Intervals: {fit.attrs['interval']}."]
     lines += _held(fit)
     if not _by_subject(fit):
         lines += _correlations(fit)
