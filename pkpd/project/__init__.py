@@ -1,0 +1,7 @@
+"""A folder in ``fits/``: run it, check that it is fresh, bring it up to date."""
+
+from __future__ import annotations
+
+from pkpd.project.run import Freshness, Outcome, check, freshen, run
+
+__all__ = ["Freshness", "Outcome", "check", "freshen", "run"]

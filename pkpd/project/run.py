@@ -1,0 +1,259 @@
+"""Run a folder, tell whether its results are fresh, and bring it up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pkpd.errors import FitFileError, PkpdError
+from pkpd.project.plan import Plan
+from pkpd.project.study import Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.project.analysis import Analysis
+
+__all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
+
+RESULT = "result.nc"
+REPORT = "report.html"
+_SAME = 1e-4  # estimates closer than this, relative to their size or a hundredth of their standard error, are the same
+
+State = Literal["fresh", "stale", "differs", "never run", "broken"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run wrote.
+
+    Parameters
+    ----------
+    folder : Path
+    files : tuple of Path
+    summary : str
+        What a reader wants to know first, as text.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    summary: str
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """Whether the results of a folder are those of its inputs.
+
+    Parameters
+    ----------
+    folder : Path
+    state : str
+        ``"fresh"``; ``"stale"``: an input has changed; ``"differs"``: the same inputs give other numbers; ``"never run"``;
+        ``"broken"``: the folder cannot be read.
+    why : str
+    """
+
+    folder: Path
+    state: State
+    why: str
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing needs to be done."""
+        return self.state == "fresh"
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.state}" + (f" ({self.why})" if self.why else "")
+
+
+def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int], None] | None = None) -> Outcome:
+    """Fit what a folder asks for and write ``result.nc``, ``report.html``, ``tables/`` and ``figures/`` into it.
+
+    Parameters
+    ----------
+    folder : path
+        With a ``fit.toml``.
+    on_progress : callable, optional
+        Told ``(what is being done, steps finished, steps in all)``.
+
+    Raises
+    ------
+    FitFileError
+        The folder has no sound ``fit.toml``, or cannot be written to.
+    PkpdError
+        The data or the chosen model are wrong, or cannot be fitted.
+    """
+    from pkpd.project.analysis import analyse
+    from pkpd.project.result import lay_out
+    from pkpd.project.story import tell
+    from pkpd.reporting import render, write_all
+    from pkpd.reporting.write import check_writable
+
+    study = _open(Path(folder))
+    check_writable(study.folder)
+    inputs = _inputs(study)
+    analysis = analyse(study, on_progress)
+    tree = lay_out(analysis, inputs)
+    provenance = {"folder": study.folder.name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **inputs}
+    content = tell(analysis, provenance)
+    if on_progress is not None:
+        on_progress("writing the report", 1, 1)
+    files: dict[str, Any] = {RESULT: lambda path: tree.to_netcdf(path, engine="h5netcdf")}
+    files |= render(content, REPORT)
+    written = write_all(study.folder, files)
+    return Outcome(folder=study.folder, files=tuple(written), summary=_summary(analysis))
+
+
+def check(path: str | os.PathLike[str], *, rerun: bool = False) -> list[Freshness]:
+    """Tell whether a folder, or each folder inside it, is fresh.
+
+    Parameters
+    ----------
+    path : path
+        A folder with a ``fit.toml``, or one that holds such folders.
+    rerun : bool
+        Fit the chosen model again where the inputs have not changed, and compare the estimates.
+
+    Raises
+    ------
+    FitFileError
+        There is no folder with a ``fit.toml``.
+    """
+    return [_freshness(folder, rerun=rerun) for folder in folders(path)]
+
+
+def freshen(
+    path: str | os.PathLike[str], *, on_progress: Callable[[str, int, int], None] | None = None
+) -> list[Outcome]:
+    """Run every folder that is not fresh."""
+    return [run(one.folder, on_progress=on_progress) for one in check(path) if not one.is_fresh]
+
+
+def folders(path: str | os.PathLike[str]) -> list[Path]:
+    """The folders with a ``fit.toml`` that a path stands for.
+
+    Raises
+    ------
+    FitFileError
+        There is none.
+    """
+    place = Path(path)
+    if (place / "fit.toml").is_file():
+        return [place]
+    found = sorted(file.parent for file in place.glob("*/fit.toml")) if place.is_dir() else []
+    if not found:
+        raise FitFileError(
+            "there is no fit.toml here." if place.is_dir() else "there is no such folder.",
+            where=str(place),
+            expected="A folder with a fit.toml, or one that holds such folders.",
+            remedy="Check the path; `pkpd new` makes a folder.",
+        )
+    return found
+
+
+def _open(folder: Path) -> Study:
+    return Study(folder=folder, plan=Plan.read(folder / "fit.toml"))
+
+
+def _inputs(study: Study) -> dict[str, str]:
+    """Hashes of all that the results depend on."""
+    import pkpd
+
+    models = hashlib.sha256()
+    for key, candidate in study.plan.candidates.items():
+        models.update(f"{key} {study.model(candidate).hash}\n".encode())
+    for exposure in study.plan.exposure:
+        from pkpd import library
+
+        for name in exposure.models:
+            models.update(f"{name} {library.load(name).hash}\n".encode())
+    found = {
+        "plan": _sha256((study.folder / "fit.toml").read_bytes()),
+        "data": _sha256(_bytes(study.folder / study.plan.data.file)),
+        "models": models.hexdigest(),
+        "pkpd": pkpd.__version__,
+    }
+    return {"inputs": _sha256("\n".join(f"{k} {v}" for k, v in found.items()).encode()), **found}
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FitFileError(
+            f"the data cannot be read: {error.strerror or error}.",
+            where=str(path),
+            expected="The file that [data] names.",
+            remedy="Check `file` under [data].",
+        ) from error
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _freshness(folder: Path, *, rerun: bool) -> Freshness:
+    from pkpd.estimation import load_fit
+
+    if not (folder / RESULT).is_file():
+        return Freshness(folder=folder, state="never run", why=f"there is no {RESULT}")
+    try:
+        study = _open(folder)
+        now = _inputs(study)
+        tree = load_fit(folder / RESULT).tree
+    except PkpdError as error:
+        return Freshness(folder=folder, state="broken", why=" ".join(str(error).split()))
+    then = {name: str(tree.attrs.get(f"input_{name}", "")) for name in now}
+    changed = [name for name in now if name != "inputs" and now[name] != then[name]]
+    if changed:
+        words = {"plan": "fit.toml", "data": study.plan.data.file, "models": "a model", "pkpd": "the version of pkpd"}
+        return Freshness(folder=folder, state="stale", why=f"changed: {', '.join(words[name] for name in changed)}")
+    missing = [name for name in (REPORT,) if not (folder / name).is_file()]
+    if missing:
+        return Freshness(folder=folder, state="stale", why=f"missing: {', '.join(missing)}")
+    if rerun:
+        differences = list(_differences(study, tree))
+        if differences:
+            return Freshness(folder=folder, state="differs", why="; ".join(differences))
+    return Freshness(folder=folder, state="fresh", why="")
+
+
+def _differences(study: Study, tree: xr.DataTree) -> Iterator[str]:
+    """What the chosen model, fitted again, gives otherwise."""
+    again = study.fit(study.plan.model).fit.estimates
+    before = tree["estimates"].to_dataset()
+    for name in again["parameter"].values:
+        new, old = float(again["value"].sel(parameter=name)), float(before["value"].sel(parameter=name))
+        error = float(before["se"].sel(parameter=name))
+        tolerance = _SAME * abs(old) + (0.01 * error if np.isfinite(error) else 0.0)
+        if not abs(new - old) <= tolerance:
+            yield f"{name} is {new:.6g}, was {old:.6g}"
+
+
+def _summary(analysis: Analysis) -> str:
+    from pkpd.project.story.words import share_sentence
+
+    plan, chosen = analysis.study.plan, analysis.chosen
+    time, depth = analysis.lowest[plan.model]
+    lines = [plan.title, str(chosen.fit), ""]
+    unit = chosen.model.time_unit
+    lines.append(f"{plan.focus.title}: lowest at {time:.0f} {unit}, {depth:.1f} {plan.spread.unit}.")
+    if plan.attribution is not None:
+        sds = sorted((plan.spread.sd, *plan.spread.others))
+        lines += [
+            share_sentence(plan.attribution.drug, share, plan.attribution.level, sds, plan.spread.sd).replace("**", "")
+            for share in analysis.shares[plan.model]
+        ]
+    for key, why in analysis.failures.items():
+        lines.append(f"Candidate {key} failed: {why}")
+    return "\n".join(lines)
