@@ -49,7 +49,8 @@ def crowd() -> Figure:
 def theophylline() -> Figure:
     """Draw the individual fits of the tutorial on fits."""
     data = pkpd.read_data(
-        DOCS / "tutorials" / "theophylline.csv", units={"TIME": "h", "AMT": "mg", "DV": "mg/L", "WT": "kg"}
+        DOCS.parent / "fits" / "theophylline_individual" / "data.csv",
+        units={"TIME": "h", "AMT": "mg", "DV": "mg/L", "WT": "kg"},
     )
     model = pkpd.load("theophylline_boeckmann1994")
     fit = pkpd.fit(model, data, pkpd.Individual())

@@ -1,6 +1,6 @@
 """The README and the documentation are true: every example runs, every file they name exists, the pages build.
 
-What runs, page by page, in a folder that holds copies of `fits/` and of the data files of the documentation:
+What runs, page by page, in a folder that holds a copy of `fits/`:
 
 - ```python blocks, in order, in one namespace;
 - ```console blocks: each line that starts with `$ pkpd` (other commands are for the reader alone);
@@ -43,7 +43,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Return every Markdown page that a reader is shown."""
-    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
+    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("fits/*/README.md")]
     return sorted(path for path in found if not set(BUILT) & set(path.parts))
 
 
@@ -89,12 +89,9 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
     if (REPOSITORY / "fits").is_dir():
         shutil.copytree(REPOSITORY / "fits", tmp_path / "fits")
-    for data in (REPOSITORY / "docs").rglob("*.csv"):
-        # where a reader finds it: beside the page, or by its path from the top
-        place = tmp_path / (data.name if data.parent == page.parent else data.relative_to(REPOSITORY))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(data, place)
-    monkeypatch.chdir(tmp_path)
+    # the README of a fit speaks from its own folder, every other page from the top of the repository
+    folder = tmp_path / page.parent.relative_to(REPOSITORY) if "fits" in page.parts else tmp_path
+    monkeypatch.chdir(folder)
     namespace: dict = {"__name__": "example"}
     for block in blocks(page):
         if block.language == "python":
@@ -103,7 +100,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
             exec(compile(source, str(page), "exec"), namespace)
         elif block.language == "console":
             for command in commands(block):
-                run(command, tmp_path)
+                run(command, folder)
         elif runs(block):
             findings = pkpd.Model(block.text, resolve=pkpd.library.read).check()
             assert not findings, f"{page}:{block.line}: {[str(finding) for finding in findings]}"

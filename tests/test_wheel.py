@@ -38,12 +38,13 @@ def test_holds_every_model(names):
 
 
 def test_holds_every_fit_without_its_results(names):
-    folders = [path.parent for path in (REPOSITORY / "fits").glob("*/fit.toml")]
+    folders = [path.parent for path in (REPOSITORY / "fits").glob("*/data.csv")]
     assert folders
     for folder in folders:
-        expected = {"fit.toml", "data.csv", "README.md"}
-        held = {name.rsplit("/", 1)[1] for name in names if name.startswith(f"pkpd/_library/fits/{folder.name}/")}
-        assert expected <= held
+        inputs = {path.name for path in folder.iterdir() if path.suffix in (".toml", ".csv", ".md")}
+        assert {"README.md", "data.csv"} <= inputs
+        place = f"pkpd/_library/fits/{folder.name}/"
+        assert {name.removeprefix(place) for name in names if name.startswith(place)} == inputs
     suffixes = {Path(name).suffix for name in names if name.startswith("pkpd/_library/")}
     assert suffixes <= {".toml", ".csv", ".md"}
 
