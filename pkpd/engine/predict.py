@@ -19,9 +19,12 @@ from pkpd.engine.workspace import (
     BAD_VALUES,
     DONE,
     EXPLICIT,
+    NO_STEADY_STATE,
+    OVERLAP,
     ROSENBROCK,
     STEP_TOO_SMALL,
     STIFF,
+    TOO_MANY_INFUSIONS,
     TOO_MANY_STEPS,
     WIDTH,
     Batch,
@@ -41,6 +44,8 @@ _CAUSES = {
     STEP_TOO_SMALL: "the step size fell below what the time can resolve: the solution grows without bound or jumps",
     TOO_MANY_STEPS: "more than {limit} steps: the equations oscillate or their rates are extreme",
     BAD_VALUES: "the initial state is not a number",
+    NO_STEADY_STATE: "no steady state was found: the doses may accumulate without bound",
+    TOO_MANY_INFUSIONS: f"more than {OVERLAP} doses of a train overlap at its steady state (lag or duration over II)",
     BAD_INPUT: "a dose cannot be given: bioavailability, lag, rate or duration is negative or not a number",
 }
 
@@ -207,7 +212,9 @@ class _Run:
             return
         solver()  # made before threads start, so that its message appears once
         schedule = self.schedule
-        layout = make_layout(self.sizes, method, self.stored, schedule.most_events, schedule.most_doses)
+        layout = make_layout(
+            self.sizes, method, self.stored, schedule.most_events, schedule.most_doses, schedule.steady
+        )
         packed = np.array(layout, np.int64)
         arrays = schedule.arrays | {
             "order": np.ascontiguousarray(order, np.int64),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,10 @@ from pkpd.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
+
+
+#: Threads that ask for the same code at once must not all compile it.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class Program:
@@ -36,9 +41,10 @@ class Program:
 
     def functions(self, wrt: tuple[str, ...]) -> Functions:
         """The generated functions, with sensitivities to the parameters in `wrt`."""
-        if wrt not in self._functions:
-            self._functions[wrt] = Functions(self.model, self.observables, wrt)
-        return self._functions[wrt]
+        with _ONE_AT_A_TIME:
+            if wrt not in self._functions:
+                self._functions[wrt] = Functions(self.model, self.observables, wrt)
+            return self._functions[wrt]
 
     def __repr__(self) -> str:
         return f"Program({self.model.name!r}, observables={self.observables})"
@@ -99,6 +105,13 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
     ModelError
         If the model has errors (all of them), or a name is not known.
     """
+    if model.needs:
+        raise ModelError(
+            f"it still needs {', '.join(model.needs)}.",
+            where=f"model {model.name}",
+            expected="A model whose [needs] are all met by its other parts.",
+            remedy="Join it with a part that defines them, or define them as equations.",
+        )
     observables = tuple(model.outputs) if observe is None else tuple(dict.fromkeys(observe))
     known = [*(name for name, _ in model.assignments), *model.states, *model.parameters, *model.covariates]
     for name in observables:
@@ -133,7 +146,7 @@ class Solver:
             symbol, text = compile_entry()
             return {"symbol": symbol}, text, (symbol,)
 
-        self._code = machine.obtain(["solver"], ("kernel",), make)
+        self._code = machine.obtain(["solver"], ("kernel", "calls", "happenings", "steady", "moments", "steps"), make)
         # numba's convention: a place for the result and one for an exception (neither is used), then the arguments.
         words = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * ENTRY_ARGUMENTS
         prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *words)
@@ -147,7 +160,12 @@ class Solver:
         self._call(ctypes.addressof(place), ctypes.addressof(place) + 8, *arguments)
 
 
-@lru_cache(maxsize=1)
 def solver() -> Solver:
     """The solver of this machine; compiled on first use, which is announced."""
+    with _ONE_AT_A_TIME:
+        return _solver()
+
+
+@lru_cache(maxsize=1)
+def _solver() -> Solver:
     return Solver()

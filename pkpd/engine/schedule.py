@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pkpd import units
 from pkpd.data.events import Evid, Mode
-from pkpd.engine.workspace import COVARIATES, OBSERVATION, RESET
+from pkpd.engine.workspace import COVARIATES, ENDLESS, INSTEAD, OBSERVATION, ON_TOP, OVERLAP, RESET, STEADY, WITHOUT_END
 from pkpd.errors import Finding, MismatchError, did_you_mean
 
 if TYPE_CHECKING:
@@ -70,7 +70,14 @@ class Schedule:
     def most_events(self) -> int:
         """The most events that a subject can have: every dose may start and end."""
         items, doses = np.diff(self.arrays["item_start"]), np.diff(self.arrays["dose_start"])
-        return int((items + 2 * doses).max(initial=0))
+        most = int((items + 2 * doses).max(initial=0))
+        # A train at steady state may leave infusions that run, and doses on their way.
+        return most + 2 * OVERLAP * self.most_doses if self.steady else most
+
+    @property
+    def steady(self) -> bool:
+        """Whether any record asks for a steady state."""
+        return len(self.arrays["steady_row"]) > 0
 
     @property
     def most_doses(self) -> int:
@@ -224,15 +231,22 @@ class _Binding:
     # -- rules -----------------------------------------------------------------------------------------------------
     def _check_doses(self, dosing: Ints) -> None:
         e = self.events
+        endless = _endless(e)
         rules: list[tuple[str, npt.NDArray[np.bool_], Callable[[int], str], str]] = [
-            ("amount", ~(e.amt > 0), lambda r: f"AMT is {e.amt[r]:g}.", "Give an amount above 0."),
+            ("amount", ~(e.amt > 0) & ~endless, lambda r: f"AMT is {e.amt[r]:g}.", "Give an amount above 0."),
             ("addl", (e.addl > 0) & ~(e.ii > 0), lambda r: f"ADDL is {e.addl[r]} but II is {e.ii[r]:g}.", "Give II."),
             ("addl", e.addl < 0, lambda r: f"ADDL is {e.addl[r]}.", "Give 0 or more additional doses."),
             (
                 "steady state",
-                e.ss != 0,
-                lambda r: f"SS is {e.ss[r]}: steady state is not computed by this version.",
-                "Give the doses that lead to it (ADDL), and drop SS.",
+                (e.ss != 0) & ~(e.ii > 0) & ~endless,
+                lambda r: f"SS is {e.ss[r]} but II is {e.ii[r]:g}.",
+                "Give the interval of the doses that lead to it.",
+            ),
+            (
+                "steady state",
+                endless & ((e.addl > 0) | (e.mode == Mode.MODELLED_DURATION)),
+                lambda r: "a steady-state infusion (AMT 0) with additional doses, or with a modelled duration.",
+                "It ends at its record: give ADDL 0 and a rate.",
             ),
             (
                 "rate",
@@ -282,6 +296,8 @@ class _Binding:
         before = changed - 1 if backward else changed
         kinds = [(records, records, 0.0, OBSERVATION, np.arange(len(records)))]
         kinds.append((resets, resets, -0.25, RESET, resets))
+        steady = np.flatnonzero(e.ss != 0)
+        kinds.append((steady, steady, -0.1, STEADY, np.arange(len(steady))))
         kinds.append((changed, before, 0.5 if backward else -0.5, COVARIATES, changed))
         who = np.concatenate([subject[rows] for rows, *_ in kinds])
         time = np.concatenate([e.time[at] for _, at, *_ in kinds])
@@ -295,6 +311,9 @@ class _Binding:
             "item_key": key[order].astype(float),
             "item_kind": kind[order],
             "item_index": index[order],
+            "steady_row": steady,
+            "steady_interval": e.ii[steady],
+            "steady_kind": np.where(_endless(e)[steady], WITHOUT_END, np.where(e.ss[steady] == 2, ON_TOP, INSTEAD)),
         }
 
     def _doses(
@@ -326,6 +345,7 @@ class _Binding:
             mode[which] = self._mode(ways[i][1], m, int(row[which][0]))
         if self.findings:
             raise MismatchError(f"the data and the model `{model.name}` do not fit.", findings=self.findings)
+        mode[_endless(e)[row]] = ENDLESS
         order = np.lexsort((row, time, subject[row]))
         pick = {name: value[order] for name, value in {"row": row, "number": number, "way": way}.items()}
         row, first = pick["row"], pick["number"] == 0
@@ -376,6 +396,11 @@ class _Binding:
     ) -> None:
         where = self.events.where(int(row)) if row is not None else self.events.origin
         self.findings.append(Finding(code=code, where=where, what=what, expected=expected, remedy=remedy))
+
+
+def _endless(e: Events) -> npt.NDArray[np.bool_]:
+    """Rows that ask for the steady state of an infusion without end."""
+    return (e.ss != 0) & (e.amt == 0) & (e.rate > 0)
 
 
 def _spread(values: Ints, times: Ints) -> tuple[Ints, Ints]:

@@ -31,12 +31,18 @@ FUNCTIONS = (
 )
 
 # Kinds of event.
-OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES = range(6)
+OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES, STEADY = range(7)
 CANCELLED = -1
 # Ways in which a dose is given (the `mode` of a dose in the schedule).
-AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION = 1, 2, 3, 4, 5
+AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION, ENDLESS = 1, 2, 3, 4, 5, 6
 # Verdicts.
-DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF = range(6)
+DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF, NO_STEADY_STATE, TOO_MANY_INFUSIONS = range(8)
+# Kinds of steady state: instead of what is there (SS = 1), on top of it (SS = 2), of an infusion without end.
+INSTEAD, ON_TOP, WITHOUT_END = 1, 2, 3
+#: Cycles that the search for a steady state remembers, and after which it gives up.
+MEMORY, MOST_CYCLES = 12, 300
+#: Infusions of a train that may overlap at its steady state.
+OVERLAP = 64
 # Methods.
 EXPLICIT, ROSENBROCK = 0, 1
 #: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method.
@@ -96,6 +102,9 @@ class Batch(NamedTuple):
     dose_amount: int
     dose_rate: int
     dose_duration: int
+    steady_row: int
+    steady_interval: int
+    steady_kind: int
     input_state: int
     first_row: int
     start_time: int
@@ -155,29 +164,76 @@ class Layout(NamedTuple):
     event_time: int
     event_key: int
     dose: int
-    lane: int
+    window_time: int
+    kept: int
+    guess: int
+    residuals: int
+    images: int
+    basis: int
+    small: int
+    step: int
+    stop: int
+    old_error: int
+    last_step: int
+    steady_end: int
+    steady_span: int
     doubles: int
     # integers
     event_kind: int
     event_index: int
-    lane_state: int
+    window_kind: int
+    window_dose: int
+    subject: int
+    pointer: int
+    count: int
+    running: int
+    fresh: int
+    tried: int
+    stiff_count: int
+    mild_count: int
+    rejected: int
+    found: int
+    since: int
+    steady: int
+    steady_item: int
+    window_pointer: int
+    window_count: int
+    cycles: int
     integers: int
 
 
-# Per-lane doubles, at Layout.lane.
-STEP, STOP, OLD_ERROR, LAST_STEP = range(4)
-LANE_DOUBLES = 4
-# Per-lane integers, at Layout.lane_state.
-SUBJECT, POINTER, COUNT, RUNNING, FRESH, STEPS, STIFF_COUNT, MILD_COUNT, REJECTED, FOUND, SINCE = range(11)
-LANE_INTEGERS = 11
+#: One number a lane, each in a row of its own; all are cleared when a lane takes a subject.
+LANE_DOUBLES = ("step", "stop", "old_error", "last_step", "steady_end", "steady_span")
+#: The same for whole numbers: place in the list of events and their number, infusions that run, whether the lane was
+#: disturbed, steps tried, the counts of the test for stiffness, whether the last step was rejected, whether an
+#: observation waits, steps since the last event; and of a search for a steady state: its kind, its item, place in and
+#: number of its events, cycles so far.
+LANE_INTEGERS = (
+    "pointer",
+    "count",
+    "running",
+    "fresh",
+    "tried",
+    "stiff_count",
+    "mild_count",
+    "rejected",
+    "found",
+    "since",
+    "steady",
+    "steady_item",
+    "window_pointer",
+    "window_count",
+    "cycles",
+)
 
 
-def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int) -> Layout:
+def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, steady: bool) -> Layout:
     """Lay out the work space for a program of `size` (`pkpd.engine.lower.Sizes`)."""
     n, wrt = size.states, size.sensitivities
     total = size.augmented
     stages = STAGES[method]
-    stride = 1 + 3 * wrt
+    stride = 3 + 3 * wrt
+    ways = size.inputs if steady else 0
     fields: dict[str, int] = {}
     position = 0
     rows = {
@@ -209,16 +265,30 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int) 
         "event_time": events,
         "event_key": events,
         "dose": doses * stride,
-        "lane": LANE_DOUBLES,
+        "window_time": 2 * ways,
+        "kept": 2 * total if ways else 0,
+        "guess": total if ways else 0,
+        "residuals": (MEMORY + 1) * total if ways else 0,
+        "images": (MEMORY + 1) * total if ways else 0,
+        "basis": MEMORY * total if ways else 0,
+        "small": MEMORY * (MEMORY + 2) if ways else 0,
     }
+    rows |= dict.fromkeys(LANE_DOUBLES, 1)
     for name, count in rows.items():
         fields[name] = position
-        position += (count + 1) * WIDTH
+        position += count * WIDTH
     doubles = position
     position = 0
-    for name, count in {"event_kind": events, "event_index": events, "lane_state": LANE_INTEGERS}.items():
+    counts = {
+        "event_kind": events,
+        "event_index": events,
+        "window_kind": 2 * ways,
+        "window_dose": 2 * ways,
+        "subject": 1,
+    }
+    for name, count in (counts | dict.fromkeys(LANE_INTEGERS, 1)).items():
         fields[name] = position
-        position += (count + 1) * WIDTH
+        position += count * WIDTH
     return Layout(
         n=n,
         size=total,

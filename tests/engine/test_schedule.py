@@ -52,9 +52,16 @@ def test_times_are_converted_to_the_models_unit(program, everything):
     np.testing.assert_allclose(predict(program, hours, values).f, predict(program, minutes, values).f, rtol=1e-12)
 
 
-def test_steady_state_is_refused_not_ignored(program):
-    with pytest.raises(MismatchError, match="steady state"):
-        bind(program, events(Dose(10, route="iv", every=12, ss=1)))
+@pytest.mark.parametrize(
+    "dose",
+    [
+        Dose(10, route="iv", ss=1, every=12),
+        Dose(0, rate=5, ss=1, route="iv"),
+        Dose(0, rate=5, ss=1, route="slow"),
+    ],
+)
+def test_steady_state_is_honoured(program, dose):
+    assert bind(program, events(dose)).steady
 
 
 def test_additional_doses_stop_at_the_last_row(program):

@@ -42,7 +42,7 @@ d/dt(central) = ka * gut - cl * central / v
 cp = { unit = "ug/L" }
 """
 
-D = {"TIME": 0.0, "AMT": 100.0, "EVID": 1, "CMT": 2, "RATE": 0.0, "II": 0.0, "ADDL": 0, "WT": 70.0}
+D = {"TIME": 0.0, "AMT": 100.0, "EVID": 1, "CMT": 2, "RATE": 0.0, "II": 0.0, "ADDL": 0, "SS": 0, "WT": 70.0}
 TRAIN = {"II": 24.0, "ADDL": 3}
 CASES = {
     "1 bolus into gut": (
@@ -79,6 +79,31 @@ CASES = {
         [{"RATE": 10.0, **TRAIN}],
         {"lag": 4.15},
         {4: 0, 5: 415.2186, 14: 3802.461, 24: 2237.279, 86: 5188.995},
+    ),
+    "9 steady state with lag and F": (
+        [{"RATE": 10.0, "SS": 1, **TRAIN}],
+        {"lag": 3.16, "f": 0.412},
+        {0: 1002.742, 3: 850.219, 7: 2413.116, 24: 1002.742, 79: 2413.116},
+    ),
+    "11 steady state, infusions longer than the interval": (
+        [{"RATE": 2.0, "SS": 1, "II": 12.0, "ADDL": 3}],
+        {},
+        {0: 7498.889, 12: 7498.889, 47: 7511.677, 108: 1050.436},
+    ),
+    "14 steady state, infusions as long as the interval": (
+        [{"RATE": 10.0, "SS": 1, "II": 10.0, "ADDL": 8}],
+        {},
+        {0: 9090.909, 50: 9090.909, 90: 9090.909, 129: 1064.255},
+    ),
+    "22 reset, dose and steady state": (
+        [{"CMT": 1, "EVID": 4, "SS": 1, "II": 12.0, "ADDL": 2}],
+        {},
+        {0: 5552.368, 1: 9009.672, 24: 5552.368, 36: 5552.368, 108: 105.8454},
+    ),
+    "29 infusion without end, until now": (
+        [{"CMT": 1, "AMT": 0.0, "RATE": 100.0, "SS": 1}],
+        {},
+        {0: 90909.09, 1: 88547.06, 10: 54446.35, 130: 74.06707},
     ),
     "16 bolus with lag, seen at its own time": (
         [TRAIN],

@@ -1,0 +1,237 @@
+"""What happens to a subject: how it enters its lane, its doses as events, and how each event acts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine import workspace as ws
+from pkpd.engine.calls import at, call, compiled, hoist, rhs
+
+
+@compiled
+def load_subject(lo, lane, subject, fns, base, w, q, s):
+    """Put a subject into a lane: parameters, covariates, its doses as events, its starting state."""
+    for j in range(lo.parameters):
+        w[lo.p + j * ws.WIDTH + lane] = s.values[subject * lo.parameters + j]
+    set_covariates(lo, lane, s.first_row[subject], w, s)
+    q[lo.subject + lane] = subject
+    for field in range(len(ws.LANE_INTEGERS)):
+        q[lo.pointer + field * ws.WIDTH + lane] = 0
+    for field in range(len(ws.LANE_DOUBLES)):
+        w[lo.step + field * ws.WIDTH + lane] = 0.0
+    w[lo.old_error + lane] = 1e-4
+    for i in range(lo.size):
+        w[lo.inflow + i * ws.WIDTH + lane] = 0.0
+        w[lo.tolerance + 2 + i * ws.WIDTH + lane] = 0.0
+    w[lo.t + lane] = s.start_time[subject]
+    verdict = make_events(lo, lane, subject, fns, base, w, q, s)
+    if verdict != ws.DONE:
+        return verdict
+    return start_state(lo, lane, fns, base, w)
+
+
+@compiled
+def set_covariates(lo, lane, row, w, s):
+    """Let the covariates of a row hold in the lane."""
+    for j in range(lo.covariates):
+        w[lo.c + j * ws.WIDTH + lane] = s.covariates[row * lo.covariates + j]
+
+
+@compiled
+def start_state(lo, lane, fns, base, w):
+    """The initial state of the lane, with its sensitivities; also after a reset."""
+    call(fns[ws.INITIAL], at(base, lo.p), at(base, lo.c), at(base, lo.stage), base, base, base)
+    for i in range(lo.size):
+        value = w[lo.stage + i * ws.WIDTH + lane]
+        if not np.isfinite(value):
+            return ws.BAD_VALUES
+        w[lo.y + i * ws.WIDTH + lane] = value
+        largest = lo.tolerance + 2 + i * ws.WIDTH + lane
+        w[largest] = max(w[largest], abs(value))
+    return ws.DONE
+
+
+@compiled
+def make_events(lo, lane, subject, fns, base, w, q, s):
+    """All that happens to a subject, in order: its fixed items merged with the doses, which parameters may move."""
+    count = 0
+    item, last_item = s.item_start[subject], s.item_start[subject + 1]
+    dose, last_dose = s.dose_start[subject], s.dose_start[subject + 1]
+    evaluated, given = -1, -1.0
+    while item < last_item or dose < last_dose:
+        if dose == last_dose or (item < last_item and s.item_time[item] < s.dose_time[dose]):
+            add_event(lo, lane, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
+            item += 1
+            count += 1
+            continue
+        if s.dose_row[dose] != evaluated or s.dose_amount[dose] != given:
+            evaluated, given = s.dose_row[dose], s.dose_amount[dose]
+            w[lo.amount + lane] = given
+            set_covariates(lo, lane, evaluated, w, s)
+            call(fns[ws.INPUTS], at(base, lo.p), at(base, lo.c), at(base, lo.amount), at(base, lo.ways), base, base)
+        d = dose - s.dose_start[subject]
+        start, duration, verdict = read_dose(lo, lane, dose, d, w, s)
+        if verdict != ws.DONE:
+            return verdict
+        if s.dose_mode[dose] == ws.ENDLESS:
+            dose += 1
+            continue
+        # A dose moved by a lag, and an additional dose, come before the records of their time.
+        key = s.dose_key[dose] if start == s.dose_time[dose] else -1.0
+        if duration > 0.0:
+            add_event(lo, lane, count, start, key, ws.INFUSION, dose, w, q)
+            add_event(lo, lane, count + 1, start + duration, -2.0, ws.INFUSION_END, dose, w, q)
+            count += 2
+        else:
+            add_event(lo, lane, count, start, key, ws.BOLUS, dose, w, q)
+            count += 1
+        dose += 1
+    set_covariates(lo, lane, s.first_row[subject], w, s)
+    q[lo.count + lane] = count
+    return ws.DONE
+
+
+@compiled
+def add_event(lo, lane, at, time, key, kind, index, w, q):
+    """Insert into the lane's list, which is kept sorted by (time, key); it nearly is already."""
+    i = at
+    while i > 0:
+        before = lo.event_time + (i - 1) * ws.WIDTH + lane
+        if w[before] < time or (w[before] == time and w[lo.event_key + (i - 1) * ws.WIDTH + lane] <= key):
+            break
+        w[lo.event_time + i * ws.WIDTH + lane] = w[before]
+        w[lo.event_key + i * ws.WIDTH + lane] = w[lo.event_key + (i - 1) * ws.WIDTH + lane]
+        q[lo.event_kind + i * ws.WIDTH + lane] = q[lo.event_kind + (i - 1) * ws.WIDTH + lane]
+        q[lo.event_index + i * ws.WIDTH + lane] = q[lo.event_index + (i - 1) * ws.WIDTH + lane]
+        i -= 1
+    w[lo.event_time + i * ws.WIDTH + lane] = time
+    w[lo.event_key + i * ws.WIDTH + lane] = key
+    q[lo.event_kind + i * ws.WIDTH + lane] = kind
+    q[lo.event_index + i * ws.WIDTH + lane] = index
+
+
+@compiled
+def read_dose(lo, lane, dose, d, w, s):
+    """Start and duration of a dose; its amount or rate goes to ws.Layout.dose, with what the parameters do to them.
+
+    There: the amount (bolus) or rate (infusion), its derivatives, those of the start, those of the end; the lag, the
+    duration.
+    """
+    way = s.dose_input[dose]
+    mode = s.dose_mode[dose]
+    amount = s.dose_amount[dose]
+    block = lo.ways + way * ws.FIELDS * (1 + lo.wrt) * ws.WIDTH + lane
+    scale, share, lag = w[block], w[block + ws.WIDTH], w[block + 2 * ws.WIDTH]
+    rate, span = w[block + 3 * ws.WIDTH], w[block + 4 * ws.WIDTH]
+    if mode in (ws.AT_RATE, ws.ENDLESS):
+        rate = s.dose_rate[dose]
+    elif mode == ws.OVER_DURATION:
+        span = s.dose_duration[dose]
+    o = lo.dose + d * lo.stride * ws.WIDTH + lane
+    if not (np.isfinite(scale) and share >= 0.0 and np.isfinite(share) and lag >= 0.0 and np.isfinite(lag)):
+        return 0.0, 0.0, ws.BAD_INPUT
+    by_rate = mode in (ws.AT_RATE, ws.AT_MODELLED_RATE, ws.ENDLESS)
+    infusion = by_rate or mode in (ws.OVER_DURATION, ws.OVER_MODELLED_DURATION)
+    if by_rate:
+        if not (rate > 0.0 and np.isfinite(rate)):
+            return 0.0, 0.0, ws.BAD_INPUT
+        span = share * amount / rate
+        value = scale * rate
+    elif infusion:
+        if not (span >= 0.0 and np.isfinite(span)):
+            return 0.0, 0.0, ws.BAD_INPUT
+        infusion = span > 0.0
+        value = scale * share * amount / span if infusion else scale * share * amount
+    else:
+        value = scale * share * amount
+    w[o] = value
+    w[o + (1 + 3 * lo.wrt) * ws.WIDTH] = lag
+    w[o + (2 + 3 * lo.wrt) * ws.WIDTH] = span if infusion else 0.0
+    for j in range(lo.wrt):
+        slope = block + (1 + j) * ws.FIELDS * ws.WIDTH
+        dscale, dshare, dlag = w[slope], w[slope + ws.WIDTH], w[slope + 2 * ws.WIDTH]
+        drate, dspan = w[slope + 3 * ws.WIDTH], w[slope + 4 * ws.WIDTH]
+        if by_rate:
+            if mode != ws.AT_MODELLED_RATE:
+                drate = 0.0
+            dspan = amount * (dshare * rate - share * drate) / (rate * rate)
+            dvalue = dscale * rate + scale * drate
+        elif infusion:
+            if mode == ws.OVER_DURATION:
+                dspan = 0.0
+            dvalue = amount * (dscale * share + scale * dshare) / span - value * dspan / span
+        else:
+            dspan = 0.0
+            dvalue = amount * (dscale * share + scale * dshare)
+        w[o + (1 + j) * ws.WIDTH] = dvalue
+        w[o + (1 + lo.wrt + j) * ws.WIDTH] = dlag
+        w[o + (1 + 2 * lo.wrt + j) * ws.WIDTH] = dlag + dspan
+    return s.dose_time[dose] + lag, span if infusion else 0.0, ws.DONE
+
+
+@compiled
+def dose_table(lo, lane, dose, q, s):
+    """Where the table of a dose begins (see `read_dose`)."""
+    first = s.dose_start[q[lo.subject + lane]]
+    return lo.dose + (dose - first) * lo.stride * ws.WIDTH + lane
+
+
+@compiled
+def give(lo, lane, kind, dose, moving, fns, base, w, q, s):
+    """Let a bolus arrive, or an infusion start or end.
+
+    What a parameter does to the *time* of a jump acts through the derivative: a state that jumps from y- to y+ at
+    time tau has dy+/dp = dy-/dp + dDelta/dp + (f(y-) - f(y+)) dtau/dp.
+    """
+    n, wrt = lo.n, lo.wrt
+    o = dose_table(lo, lane, dose, q, s)
+    row = s.input_state[s.dose_input[dose]]
+    value = w[o]
+    if kind == ws.BOLUS:
+        if moving:
+            hoist(lo, fns, base)
+            rhs(lo, fns, base, lo.t, lo.y, lo.k)
+        w[lo.y + row * ws.WIDTH + lane] += value
+        largest = lo.tolerance + 2 + row * ws.WIDTH + lane
+        w[largest] = max(w[largest], abs(w[lo.y + row * ws.WIDTH + lane]))
+        for j in range(wrt):
+            w[lo.y + (n * (1 + j) + row) * ws.WIDTH + lane] += w[o + (1 + j) * ws.WIDTH]
+        if moving:
+            # Only f(y) itself enters, not the derivatives of the sensitivities that stand behind it.
+            rhs(lo, fns, base, lo.t, lo.y, lo.stage)
+            for j in range(wrt):
+                moved = w[o + (1 + wrt + j) * ws.WIDTH]
+                if moved != 0.0:
+                    for i in range(n):
+                        jump = w[lo.k + i * ws.WIDTH + lane] - w[lo.stage + i * ws.WIDTH + lane]
+                        w[lo.y + (n * (1 + j) + i) * ws.WIDTH + lane] += jump * moved
+        return
+    sign, shift = (1.0, 1 + wrt) if kind == ws.INFUSION else (-1.0, 1 + 2 * wrt)
+    w[lo.inflow + row * ws.WIDTH + lane] += sign * value
+    for j in range(wrt):
+        at = (n * (1 + j) + row) * ws.WIDTH + lane
+        w[lo.inflow + at] += sign * w[o + (1 + j) * ws.WIDTH]
+        w[lo.y + at] -= sign * value * w[o + (shift + j) * ws.WIDTH]
+    q[lo.running + lane] += 1 if kind == ws.INFUSION else -1
+    if q[lo.running + lane] == 0:
+        stop_inflow(lo, lane, w)
+
+
+@compiled
+def stop_inflow(lo, lane, w):
+    """No infusion runs: the inflow is exactly zero, whatever rounding the sums have left."""
+    for i in range(lo.size):
+        w[lo.inflow + i * ws.WIDTH + lane] = 0.0
+
+
+@compiled
+def cancel(lo, lane, row, w, q, s):
+    """A reset recorded in `row` ends all infusions and cancels whatever is still to come of earlier doses."""
+    for i in range(q[lo.pointer + lane], q[lo.count + lane]):
+        at = lo.event_kind + i * ws.WIDTH + lane
+        kind = q[at]
+        if kind in (ws.BOLUS, ws.INFUSION, ws.INFUSION_END):
+            if s.dose_record[q[lo.event_index + i * ws.WIDTH + lane]] < row:
+                q[at] = ws.CANCELLED
+    q[lo.running + lane] = 0
+    stop_inflow(lo, lane, w)

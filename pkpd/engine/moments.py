@@ -1,0 +1,131 @@
+"""The present moment of every lane: all that happens now, in order, until time has to move on."""
+
+from __future__ import annotations
+
+from pkpd.engine import workspace as ws
+from pkpd.engine.calls import compiled, hoist, observe
+from pkpd.engine.happenings import cancel, give, load_subject, set_covariates, start_state
+from pkpd.engine.steady import begin_steady, steady_moment
+
+
+@compiled
+def apply(lo, lane, kind, index, fns, base, w, q, s):
+    """Let one event act on its lane."""
+    if kind == ws.COVARIATES:
+        set_covariates(lo, lane, s.item_index[index], w, s)
+        return ws.DONE
+    if kind == ws.RESET:
+        cancel(lo, lane, s.item_index[index], w, q, s)
+        return start_state(lo, lane, fns, base, w)
+    if kind == ws.STEADY:
+        return begin_steady(lo, lane, s.item_index[index], fns, base, w, q, s)
+    give(lo, lane, kind, index, s.moving, fns, base, w, q, s)
+    return ws.DONE
+
+
+@compiled
+def next_stop(lo, lane, w, q):
+    """The time of the next event that is more than an observation, else of the last observation."""
+    if q[lo.steady + lane] != 0:
+        i = q[lo.window_pointer + lane]
+        return w[lo.window_time + i * ws.WIDTH + lane] if i < q[lo.window_count + lane] else w[lo.steady_end + lane]
+    count = q[lo.count + lane]
+    for i in range(q[lo.pointer + lane], count):
+        kind = q[lo.event_kind + i * ws.WIDTH + lane]
+        if kind not in (ws.OBSERVATION, ws.CANCELLED):
+            return w[lo.event_time + i * ws.WIDTH + lane]
+    for i in range(count - 1, -1, -1):
+        if q[lo.event_kind + i * ws.WIDTH + lane] == ws.OBSERVATION:
+            return w[lo.event_time + i * ws.WIDTH + lane]
+    return w[lo.t + lane]
+
+
+@compiled
+def store(lo, lane, index, w, s):
+    """Copy the lane's observables to the results: all of them, or the record's own where one each is kept."""
+    record = s.item_index[index]
+    chosen = s.record_output[record]
+    for k in range(lo.stored):
+        which = k if s.all_outputs else chosen
+        s.f[record * lo.stored + k] = w[lo.observed + which * ws.WIDTH + lane]
+        for j in range(lo.wrt):
+            at = lo.observed + (lo.observables * (1 + j) + which) * ws.WIDTH + lane
+            s.df[(record * lo.stored + k) * lo.wrt + j] = w[at]
+
+
+@compiled
+def happen(lo, fns, base, w, q, s):
+    """Handle, in every lane, all events of its present time. Returns whether any lane was disturbed."""
+    disturbed = False
+    stale = True
+    while True:
+        waiting = False
+        for lane in range(ws.WIDTH):
+            if q[lo.subject + lane] < 0:
+                continue
+            q[lo.found + lane] = 0
+            while True:
+                if q[lo.steady + lane] != 0:
+                    verdict = steady_moment(lo, lane, fns, base, w, q, s)
+                    disturbed = stale = True
+                    if verdict != ws.DONE:
+                        fail(lo, lane, verdict, w, q, s)
+                        break
+                    if q[lo.steady + lane] != 0:
+                        break
+                i = q[lo.pointer + lane]
+                if i >= q[lo.count + lane]:
+                    break
+                if w[lo.event_time + i * ws.WIDTH + lane] > w[lo.t + lane]:
+                    break
+                kind = q[lo.event_kind + i * ws.WIDTH + lane]
+                if kind == ws.OBSERVATION:
+                    q[lo.found + lane] = 1
+                    waiting = True
+                    break
+                q[lo.pointer + lane] = i + 1
+                if kind == ws.CANCELLED:
+                    continue
+                index = q[lo.event_index + i * ws.WIDTH + lane]
+                verdict = apply(lo, lane, kind, index, fns, base, w, q, s)
+                q[lo.fresh + lane] = 1
+                disturbed = True
+                stale = True
+                if verdict != ws.DONE:
+                    fail(lo, lane, verdict, w, q, s)
+                    break
+        if not waiting:
+            return disturbed
+        if stale:
+            hoist(lo, fns, base)
+            stale = False
+        observe(lo, fns, base, lo.t, lo.y)
+        for lane in range(ws.WIDTH):
+            if q[lo.subject + lane] >= 0 and q[lo.found + lane] == 1:
+                i = q[lo.pointer + lane]
+                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
+                q[lo.pointer + lane] = i + 1
+
+
+@compiled
+def fail(lo, lane, verdict, w, q, s):
+    """Record why a subject ended and empty its lane."""
+    subject = q[lo.subject + lane]
+    s.verdict[subject] = verdict
+    s.end_time[subject] = w[lo.t + lane]
+    s.steps[subject] = q[lo.tried + lane]
+    q[lo.subject + lane] = -1
+
+
+@compiled
+def fill(lo, subject, last, fns, base, w, q, s):
+    """Give every empty lane its next subject. Returns the first subject not yet taken."""
+    for lane in range(ws.WIDTH):
+        state = lo.subject + lane
+        while q[state] < 0 and subject < last:
+            verdict = load_subject(lo, lane, s.order[subject], fns, base, w, q, s)
+            q[lo.fresh + lane] = 1
+            if verdict != ws.DONE:
+                fail(lo, lane, verdict, w, q, s)
+            subject += 1
+    return subject

@@ -1,0 +1,324 @@
+"""Steady state: the fixed point of one interval of a train of doses, found for each lane on its own.
+
+A record with SS stands for a train of doses without beginning. Its state at the time T of the record is what the
+window from T - II to T leads back to: the window is solved again and again, each time from a better guess (Anderson
+acceleration: the combination of earlier cycles whose change is smallest; for linear equations that is exact once it
+remembers as many cycles as there are independent modes). Sensitivities are part of the state that has to return.
+
+A lag shifts the train: in the window, the dose of input i arrives at T + lag - m II with the smallest whole m that puts
+it not after T. Infusions longer than the interval overlap; those that run at T go on, and doses that were given but
+have not arrived by T (a lag longer than the interval) arrive later.
+
+Anderson DG. J ACM 1965;12:547-560. Walker HF, Ni P. SIAM J Numer Anal 2011;49:1715-1735.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine import workspace as ws
+from pkpd.engine.calls import compiled
+from pkpd.engine.happenings import add_event, cancel, dose_table, give, start_state, stop_inflow
+
+
+@compiled
+def belongs(dose, row, s):
+    """Whether a dose is the one that a steady state of `row` repeats."""
+    return s.dose_record[dose] == row and s.dose_key[dose] == row
+
+
+@compiled
+def arrival(lo, lane, dose, span, w, q, s):
+    """When a dose of the train arrives, in [-span, 0] from the record, and how many intervals before it was given."""
+    lag = w[dose_table(lo, lane, dose, q, s) + (1 + 3 * lo.wrt) * ws.WIDTH]
+    given = max(1, np.int64(np.ceil(lag / span - 1e-12)))
+    return min(lag - given * span, 0.0), given
+
+
+@compiled
+def begin_steady(lo, lane, item, fns, base, w, q, s):
+    """Start the search: put aside what is there, lay out the events of the window, go back to its beginning."""
+    kind, row, span = s.steady_kind[item], s.steady_row[item], s.steady_interval[item]
+    end = w[lo.t + lane]
+    if kind != ws.ON_TOP:
+        cancel(lo, lane, row, w, q, s)
+    for i in range(lo.size):
+        w[lo.kept + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
+        w[lo.kept + (lo.size + i) * ws.WIDTH + lane] = w[lo.inflow + i * ws.WIDTH + lane]
+    verdict = start_state(lo, lane, fns, base, w)
+    if verdict != ws.DONE:
+        return verdict
+    for i in range(lo.size):
+        value = w[lo.y + i * ws.WIDTH + lane]
+        w[lo.guess + i * ws.WIDTH + lane] = value
+        # On top: what the train adds is its steady state less the state without doses.
+        w[lo.kept + i * ws.WIDTH + lane] -= value
+    q[lo.steady + lane] = kind
+    q[lo.steady_item + lane] = item
+    q[lo.cycles + lane] = 0
+    q[lo.window_count + lane] = 0
+    w[lo.steady_end + lane] = end
+    w[lo.steady_span + lane] = span if kind != ws.WITHOUT_END else 1.0
+    if kind != ws.WITHOUT_END:
+        subject = q[lo.subject + lane]
+        for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
+            if belongs(dose, row, s):
+                lay_out(lo, lane, dose, end, span, w, q, s)
+    return begin_cycle(lo, lane, w, q, s, True)
+
+
+@compiled
+def lay_out(lo, lane, dose, end, span, w, q, s):
+    """The events of one dose in the window."""
+    offset, _ = arrival(lo, lane, dose, span, w, q, s)
+    duration = w[dose_table(lo, lane, dose, q, s) + (2 + 3 * lo.wrt) * ws.WIDTH]
+    start = max(end + offset, end - span)
+    if duration == 0.0:
+        add_window_event(lo, lane, start, ws.BOLUS, dose, w, q)
+        return
+    add_window_event(lo, lane, start, ws.INFUSION, dose, w, q)
+    stop = start + duration - np.floor(duration / span) * span
+    if stop > end:
+        stop -= span
+    # An end at the very beginning of the window is the same as one at its very end, where it is counted.
+    add_window_event(lo, lane, end if stop <= end - span else stop, ws.INFUSION_END, dose, w, q)
+
+
+@compiled
+def add_window_event(lo, lane, time, kind, dose, w, q):
+    """Insert an event into the window, by time; ends of infusions first."""
+    i = q[lo.window_count + lane]
+    while i > 0:
+        before = lo.window_time + (i - 1) * ws.WIDTH + lane
+        if w[before] < time or (w[before] == time and kind != ws.INFUSION_END):
+            break
+        w[lo.window_time + i * ws.WIDTH + lane] = w[before]
+        q[lo.window_kind + i * ws.WIDTH + lane] = q[lo.window_kind + (i - 1) * ws.WIDTH + lane]
+        q[lo.window_dose + i * ws.WIDTH + lane] = q[lo.window_dose + (i - 1) * ws.WIDTH + lane]
+        i -= 1
+    w[lo.window_time + i * ws.WIDTH + lane] = time
+    q[lo.window_kind + i * ws.WIDTH + lane] = kind
+    q[lo.window_dose + i * ws.WIDTH + lane] = dose
+    q[lo.window_count + lane] += 1
+
+
+@compiled
+def begin_cycle(lo, lane, w, q, s, first):
+    """Go to the beginning of the window with the present guess; infusions that began before it are running."""
+    item = q[lo.steady_item + lane]
+    row, span = s.steady_row[item], w[lo.steady_span + lane]
+    w[lo.t + lane] = w[lo.steady_end + lane] - span
+    q[lo.window_pointer + lane] = 0
+    q[lo.fresh + lane] = 1
+    for i in range(lo.size):
+        value = w[lo.guess + i * ws.WIDTH + lane]
+        w[lo.y + i * ws.WIDTH + lane] = value
+        # What earlier guesses reached, which may be far off, must not loosen the control of this cycle.
+        w[lo.tolerance + 2 + i * ws.WIDTH + lane] = abs(value)
+    stop_inflow(lo, lane, w)
+    subject = q[lo.subject + lane]
+    for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
+        if not belongs(dose, row, s):
+            continue
+        o = dose_table(lo, lane, dose, q, s)
+        running = 1
+        if q[lo.steady + lane] != ws.WITHOUT_END:
+            offset, _ = arrival(lo, lane, dose, span, w, q, s)
+            duration = w[o + (2 + 3 * lo.wrt) * ws.WIDTH]
+            if duration == 0.0:
+                continue
+            # Given at offset - j span (j = 1, 2, ...) and not ended when the window begins.
+            running = max(0, np.int64(np.ceil((offset + duration) / span)))
+            if running > ws.OVERLAP:
+                return ws.TOO_MANY_INFUSIONS
+            if first:
+                q[lo.running + lane] += running
+        target = s.input_state[s.dose_input[dose]]
+        w[lo.inflow + target * ws.WIDTH + lane] += running * w[o]
+        for j in range(lo.wrt):
+            w[lo.inflow + (lo.n * (1 + j) + target) * ws.WIDTH + lane] += running * w[o + (1 + j) * ws.WIDTH]
+    return ws.DONE
+
+
+@compiled
+def steady_moment(lo, lane, fns, base, w, q, s):
+    """What happens now to a lane that looks for its steady state; at the end of a window, judge and go on."""
+    while True:
+        i = q[lo.window_pointer + lane]
+        if i < q[lo.window_count + lane] and w[lo.window_time + i * ws.WIDTH + lane] <= w[lo.t + lane]:
+            kind = q[lo.window_kind + i * ws.WIDTH + lane]
+            give(lo, lane, kind, q[lo.window_dose + i * ws.WIDTH + lane], s.moving, fns, base, w, q, s)
+            q[lo.window_pointer + lane] = i + 1
+            q[lo.fresh + lane] = 1
+            continue
+        if w[lo.t + lane] < w[lo.steady_end + lane]:
+            return ws.DONE
+        cycles = q[lo.cycles + lane]
+        if cycles >= ws.MOST_CYCLES:
+            return ws.NO_STEADY_STATE
+        change = settle(lo, lane, cycles, w)
+        q[lo.cycles + lane] = cycles + 1
+        if q[lo.steady + lane] == ws.WITHOUT_END:
+            # Twice as long each time, so that the slowest part settles too.
+            if change <= 1.0 and cycles > 3:
+                return end_steady(lo, lane, w, q, s)
+            w[lo.steady_span + lane] *= 2.0
+            if w[lo.steady_span + lane] > 1e15:
+                return ws.NO_STEADY_STATE
+            for j in range(lo.size):
+                w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
+        else:
+            if change <= 1.0:
+                return end_steady(lo, lane, w, q, s)
+            accelerate(lo, lane, cycles, w)
+            if runs_away(lo, lane, w, q, s):
+                return ws.NO_STEADY_STATE
+        verdict = begin_cycle(lo, lane, w, q, s, False)
+        if verdict != ws.DONE:
+            return verdict
+
+
+@compiled
+def settle(lo, lane, cycles, w):
+    """Remember the cycle that has ended; its largest change, over what counts as none."""
+    slot = cycles % (ws.MEMORY + 1)
+    worst = 0.0
+    rtol, atol = w[lo.tolerance], w[lo.tolerance + 1]
+    for i in range(lo.size):
+        at = i * ws.WIDTH + lane
+        image = w[lo.y + at]
+        residual = image - w[lo.guess + at]
+        w[lo.images + slot * lo.size * ws.WIDTH + at] = image
+        w[lo.residuals + slot * lo.size * ws.WIDTH + at] = residual
+        scale = atol + rtol * max(abs(image), 1e-3 * w[lo.tolerance + 2 + at])
+        if not abs(residual) <= worst * scale:
+            worst = abs(residual) / scale
+    return worst
+
+
+@compiled
+def accelerate(lo, lane, cycles, w):
+    """The next guess: the image of the cycle, less the combination of earlier changes that best explains its residual.
+
+    Least squares by modified Gram-Schmidt on the differences of residuals, newest first; each component is scaled by
+    its largest value so far. A difference that is nearly a combination of newer ones is left out, with all older.
+    """
+    length = ws.MEMORY + 1
+    size = lo.size
+    newest = lo.residuals + (cycles % length) * size * ws.WIDTH + lane
+    known = min(cycles, ws.MEMORY)
+    used = 0
+    for j in range(known):
+        later = lo.residuals + ((cycles - j) % length) * size * ws.WIDTH + lane
+        earlier = lo.residuals + ((cycles - j - 1) % length) * size * ws.WIDTH + lane
+        column = lo.basis + j * size * ws.WIDTH + lane
+        norm = 0.0
+        for i in range(size):
+            largest = w[lo.tolerance + 2 + i * ws.WIDTH + lane]
+            value = (w[later + i * ws.WIDTH] - w[earlier + i * ws.WIDTH]) / largest if largest > 0.0 else 0.0
+            w[column + i * ws.WIDTH] = value
+            norm += value * value
+        before = np.sqrt(norm)
+        for k in range(j):
+            other = lo.basis + k * size * ws.WIDTH + lane
+            product = 0.0
+            for i in range(size):
+                product += w[other + i * ws.WIDTH] * w[column + i * ws.WIDTH]
+            for i in range(size):
+                w[column + i * ws.WIDTH] -= product * w[other + i * ws.WIDTH]
+            w[lo.small + (k * ws.MEMORY + j) * ws.WIDTH + lane] = product
+        norm = 0.0
+        for i in range(size):
+            norm += w[column + i * ws.WIDTH] ** 2
+        norm = np.sqrt(norm)
+        if not norm > 1e-9 * before:
+            break
+        product = 0.0
+        for i in range(size):
+            w[column + i * ws.WIDTH] /= norm
+            largest = w[lo.tolerance + 2 + i * ws.WIDTH + lane]
+            if largest > 0.0:
+                product += w[column + i * ws.WIDTH] * w[newest + i * ws.WIDTH] / largest
+        w[lo.small + (j * ws.MEMORY + j) * ws.WIDTH + lane] = norm
+        w[lo.small + (ws.MEMORY * ws.MEMORY + j) * ws.WIDTH + lane] = product
+        used = j + 1
+    for j in range(used - 1, -1, -1):
+        value = w[lo.small + (ws.MEMORY * ws.MEMORY + j) * ws.WIDTH + lane]
+        for k in range(j + 1, used):
+            weight = w[lo.small + (ws.MEMORY * (ws.MEMORY + 1) + k) * ws.WIDTH + lane]
+            value -= w[lo.small + (j * ws.MEMORY + k) * ws.WIDTH + lane] * weight
+        value /= w[lo.small + (j * ws.MEMORY + j) * ws.WIDTH + lane]
+        w[lo.small + (ws.MEMORY * (ws.MEMORY + 1) + j) * ws.WIDTH + lane] = value
+    for i in range(size):
+        value = w[lo.y + i * ws.WIDTH + lane]
+        for j in range(used):
+            later = lo.images + ((cycles - j) % length) * size * ws.WIDTH + lane
+            earlier = lo.images + ((cycles - j - 1) % length) * size * ws.WIDTH + lane
+            weight = w[lo.small + (ws.MEMORY * (ws.MEMORY + 1) + j) * ws.WIDTH + lane]
+            value -= weight * (w[later + i * ws.WIDTH] - w[earlier + i * ws.WIDTH])
+        # An amount stays one: a guess below zero could end in a steady state that only exists there.
+        image = w[lo.y + i * ws.WIDTH + lane]
+        w[lo.guess + i * ws.WIDTH + lane] = image if i < lo.n and value < 0.0 <= image else value
+
+
+@compiled
+def runs_away(lo, lane, w, q, s):
+    """Whether a dosed state is guessed so large beside its dose that a relative test of its change means nothing."""
+    row, subject = s.steady_row[q[lo.steady_item + lane]], q[lo.subject + lane]
+    most = min(1e6, 0.1 / w[lo.tolerance])
+    for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
+        if belongs(dose, row, s):
+            o = dose_table(lo, lane, dose, q, s)
+            duration = w[o + (2 + 3 * lo.wrt) * ws.WIDTH]
+            amount = w[o] * duration if duration > 0.0 else w[o]
+            target = s.input_state[s.dose_input[dose]]
+            if amount > 0.0 and not abs(w[lo.guess + target * ws.WIDTH + lane]) <= most * amount:
+                return True
+    return False
+
+
+@compiled
+def end_steady(lo, lane, w, q, s):
+    """The state returns: take it, and let the train's infusions that run, and its doses on their way, go on."""
+    kind, item = q[lo.steady + lane], q[lo.steady_item + lane]
+    row, span, end = s.steady_row[item], s.steady_interval[item], w[lo.steady_end + lane]
+    on_top = kind == ws.ON_TOP
+    without_end = kind == ws.WITHOUT_END
+    for i in range(lo.size):
+        at = i * ws.WIDTH + lane
+        if on_top:
+            w[lo.y + at] += w[lo.kept + at]
+            w[lo.inflow + at] += w[lo.kept + lo.size * ws.WIDTH + at]
+    q[lo.steady + lane] = 0
+    q[lo.fresh + lane] = 1
+    w[lo.t + lane] = end
+    if without_end:
+        stop_inflow(lo, lane, w)
+        return ws.DONE
+    subject = q[lo.subject + lane]
+    for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
+        if not belongs(dose, row, s):
+            continue
+        offset, given = arrival(lo, lane, dose, span, w, q, s)
+        duration = w[dose_table(lo, lane, dose, q, s) + (2 + 3 * lo.wrt) * ws.WIDTH]
+        if given + duration / span > ws.OVERLAP:
+            return ws.TOO_MANY_INFUSIONS
+        stop = end + offset + duration
+        while stop > end and duration > 0.0:
+            push(lo, lane, stop, -2.0, ws.INFUSION_END, dose, w, q)
+            stop -= span
+        for late in range(1, given):
+            start = end + offset + late * span
+            if duration > 0.0:
+                push(lo, lane, start, -1.0, ws.INFUSION, dose, w, q)
+                push(lo, lane, start + duration, -2.0, ws.INFUSION_END, dose, w, q)
+            else:
+                push(lo, lane, start, -1.0, ws.BOLUS, dose, w, q)
+    return ws.DONE
+
+
+@compiled
+def push(lo, lane, time, key, kind, dose, w, q):
+    """Add an event to those still to come."""
+    add_event(lo, lane, q[lo.count + lane], time, key, kind, dose, w, q)
+    q[lo.count + lane] += 1

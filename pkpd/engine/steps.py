@@ -1,0 +1,260 @@
+"""One step of either method, its error, its acceptance, and the observations inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine import workspace as ws
+from pkpd.engine.calls import at, call, combine, compiled, observe, rhs
+from pkpd.engine.moments import next_stop, store
+
+
+@compiled
+def set_coefficients(lo, tableau, o, terms, scaled, w):
+    """A row of the tableau for all lanes: times h (1), as it is (0), or over h (-1)."""
+    for lane in range(ws.WIDTH):
+        h = w[lo.step + lane]
+        factor = h if scaled == 1 else (1.0 if scaled == 0 else 1.0 / h)
+        for j in range(terms):
+            w[lo.coefficients + j * ws.WIDTH + lane] = tableau[o + j] * factor
+
+
+@compiled
+def stage_times(lo, c, w):
+    """Set the time of a stage in every lane."""
+    for lane in range(ws.WIDTH):
+        w[lo.ts + lane] = w[lo.t + lane] + c * w[lo.step + lane]
+
+
+@compiled
+def explicit_step(lo, tableau, fns, base, w):
+    """Tsitouras' pair; stage 1 is there already. Leaves ynew, its error, and f(ynew) as the last stage."""
+    s = 7
+    c, e = s * s, s * s + 2 * s
+    for stage in range(1, s):
+        stage_times(lo, tableau[c + stage], w)
+        set_coefficients(lo, tableau, stage * s, stage, 1, w)
+        out = lo.ynew if stage == s - 1 else lo.stage
+        combine(lo, stage, lo.y, lo.k, out, fns, base, w)
+        rhs(lo, fns, base, lo.ts, out, lo.k + stage * lo.size * ws.WIDTH)
+    set_coefficients(lo, tableau, e, s, 1, w)
+    combine(lo, s, lo.zero, lo.k, lo.error, fns, base, w)
+
+
+@compiled
+def rosenbrock_step(lo, tableau, autonomous, fns, base, w):
+    """Rodas5P in transformed variables u: (I/(gamma h) - J) u_i = f(y + sum a_ij u_j) + sum c_ij/h u_j + d_i h f_t.
+
+    The Jacobian of the state with its sensitivities is block triangular with J on the diagonal: one factorisation
+    serves all blocks, and what lies below the diagonal acts on the state's own u (the `couple` function).
+    """
+    s = 8
+    c, b, dense = s * s, s * s + s, s * s + 3 * s
+    coupling = dense + 4 * s
+    d = coupling + s * s
+    gamma = tableau[d + s]
+    n = lo.n
+    explicit = lo.jacobian + lo.entries * ws.WIDTH
+    call(
+        fns[ws.JACOBIAN],
+        at(base, lo.t),
+        at(base, lo.y),
+        at(base, lo.h),
+        at(base, lo.jacobian),
+        base,
+        base,
+    )
+    for lane in range(ws.WIDTH):
+        w[lo.shift + lane] = 1.0 / (gamma * w[lo.step + lane])
+    call(fns[ws.FACTOR], at(base, lo.shift), at(base, lo.jacobian), at(base, lo.factors), base, base, base)
+    for stage in range(s):
+        u = lo.k + stage * lo.size * ws.WIDTH
+        stage_times(lo, tableau[c + stage], w)
+        where = lo.y
+        if stage > 0:
+            set_coefficients(lo, tableau, stage * s, stage, 0, w)
+            combine(lo, stage, lo.y, lo.k, lo.stage, fns, base, w)
+            where = lo.stage
+        rhs(lo, fns, base, lo.ts, where, lo.error)
+        source = lo.error
+        if not autonomous and tableau[d + stage] != 0.0:
+            for lane in range(ws.WIDTH):
+                w[lo.coefficients + lane] = tableau[d + stage] * w[lo.step + lane]
+            combine(lo, 1, lo.error, explicit, lo.ynew, fns, base, w)
+            source = lo.ynew
+        set_coefficients(lo, tableau, coupling + stage * s, stage, -1, w)
+        combine(lo, stage, source, lo.k, lo.right, fns, base, w)
+        call(fns[ws.SOLVE], at(base, lo.factors), at(base, lo.right), at(base, u), base, base, base)
+        if lo.wrt > 0:
+            call(
+                fns[ws.COUPLE],
+                at(base, lo.t),
+                at(base, lo.y),
+                at(base, lo.h),
+                at(base, u),
+                at(base, lo.coupled),
+                base,
+            )
+            for i in range((lo.size - n) * ws.WIDTH):
+                w[lo.right + n * ws.WIDTH + i] += w[lo.coupled + i]
+            for j in range(1, 1 + lo.wrt):
+                block = j * n * ws.WIDTH
+                call(
+                    fns[ws.SOLVE],
+                    at(base, lo.factors),
+                    at(base, lo.right + block),
+                    at(base, u + block),
+                    base,
+                    base,
+                    base,
+                )
+    set_coefficients(lo, tableau, b, s, 0, w)
+    combine(lo, s, lo.y, lo.k, lo.ynew, fns, base, w)
+    last = lo.k + (s - 1) * lo.size * ws.WIDTH
+    for i in range(lo.size * ws.WIDTH):
+        w[lo.error + i] = w[last + i]
+
+
+@compiled
+def looks_stiff(lo, lane, w, q):
+    """Tell whether stability, not accuracy, holds the step back (h |lambda| near its limit), by Hairer's test.
+
+    Stages six and seven of Tsitouras' pair belong to the same time, so that the difference of their derivatives over
+    the difference of their states estimates |lambda| of the fastest part (Hairer and Wanner, DOPRI5).
+    """
+    slope, change = 0.0, 0.0
+    k6, k7 = lo.k + 5 * lo.size * ws.WIDTH, lo.k + 6 * lo.size * ws.WIDTH
+    for i in range(lo.n):
+        a = w[k7 + i * ws.WIDTH + lane] - w[k6 + i * ws.WIDTH + lane]
+        b = w[lo.ynew + i * ws.WIDTH + lane] - w[lo.stage + i * ws.WIDTH + lane]
+        slope += a * a
+        change += b * b
+    h = w[lo.step + lane]
+    stiff = lo.stiff_count + lane
+    mild = lo.mild_count + lane
+    if change > 0.0 and h * np.sqrt(slope / change) > 2.5:
+        q[mild] = 0
+        q[stiff] += 1
+        return q[stiff] >= 15
+    q[mild] += 1
+    if q[mild] >= 6:
+        q[stiff] = 0
+    return False
+
+
+@compiled
+def control(lo, lane, may_leave, limit, w, q):
+    """Accept or reject the lane's step and choose its next step size. Returns (accepted, verdict)."""
+    error = w[lo.norm + lane]
+    h = w[lo.step + lane]
+    t = w[lo.t + lane]
+    steps = lo.tried + lane
+    rejected = lo.rejected + lane
+    since = lo.since + lane
+    q[steps] += 1
+    q[since] += 1
+    if q[steps] > limit:
+        return False, ws.TOO_MANY_STEPS
+    if error <= 1.0:
+        old = w[lo.old_error + lane]
+        factor = 0.9 * max(error, 1e-10) ** -0.14 * old**0.04
+        factor = min(10.0, max(0.2, factor))
+        if q[rejected] == 1:
+            factor = min(factor, 1.0)
+        q[rejected] = 0
+        w[lo.old_error + lane] = max(error, 1e-4)
+        if may_leave and (q[since] > ws.PATIENCE or looks_stiff(lo, lane, w, q)):
+            return False, ws.STIFF
+        # A step cut short by a stop must not shrink the next one.
+        w[lo.last_step + lane] = max(
+            h * factor,
+            w[lo.last_step + lane] if end(lo, lane, w) == w[lo.stop + lane] else 0.0,
+        )
+        return True, ws.DONE
+    q[rejected] = 1
+    factor = 0.1
+    if error < 1e300:
+        factor = max(0.1, 0.9 * error**-0.2)
+    h *= factor
+    if not (h > 1e-13 * abs(t) and h > 1e-280):
+        return False, ws.STEP_TOO_SMALL
+    w[lo.last_step + lane] = h
+    return False, ws.DONE
+
+
+@compiled
+def choose_step(lo, lane, w, q):
+    """The step to try: what the control asks for, but never past the next stop nor leaving a sliver before it."""
+    stop = next_stop(lo, lane, w, q) if q[lo.fresh + lane] else w[lo.stop + lane]
+    w[lo.stop + lane] = stop
+    left = stop - w[lo.t + lane]
+    h = w[lo.last_step + lane]
+    if q[lo.fresh + lane]:
+        # What follows an event need not be smooth (a power of something that starts at 0), which no estimate of an
+        # error can see in one large step: begin small.
+        h = min(h, 1e-3 * left) if h > 0.0 else 1e-3 * left
+        w[lo.last_step + lane] = h
+    if h >= left * 0.9999999:
+        h = left
+    elif 2.0 * h > left:
+        h = 0.5 * left
+    w[lo.step + lane] = h
+
+
+@compiled
+def interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):
+    """Write the observations that lie inside the accepted steps, one a lane and round."""
+    while True:
+        waiting = False
+        for lane in range(ws.WIDTH):
+            q[lo.found + lane] = 0
+            for j in range(lo.stages):
+                w[lo.coefficients + j * ws.WIDTH + lane] = 0.0
+            w[lo.ts + lane] = w[lo.t + lane]
+            if w[lo.mask + lane] == 0.0 or q[lo.steady + lane] != 0:
+                continue
+            i = q[lo.pointer + lane]
+            h = w[lo.step + lane]
+            while i < q[lo.count + lane] and q[lo.event_kind + i * ws.WIDTH + lane] == ws.CANCELLED:
+                i += 1
+            q[lo.pointer + lane] = i
+            if i >= q[lo.count + lane]:
+                continue
+            time = w[lo.event_time + i * ws.WIDTH + lane]
+            if q[lo.event_kind + i * ws.WIDTH + lane] != ws.OBSERVATION or time >= end(lo, lane, w):
+                continue
+            q[lo.found + lane] = 1
+            waiting = True
+            theta = (time - w[lo.t + lane]) / h
+            w[lo.ts + lane] = time
+            for j in range(lo.stages):
+                o = dense + 4 * j
+                weight = theta * (
+                    tableau[o] + theta * (tableau[o + 1] + theta * (tableau[o + 2] + theta * tableau[o + 3]))
+                )
+                w[lo.coefficients + j * ws.WIDTH + lane] = weight * (h if coarse else 1.0)
+        if not waiting:
+            return
+        call(
+            fns[ws.COMBINE],
+            at(base, lo.shape),
+            at(base, lo.coefficients),
+            at(base, lo.y),
+            at(base, lo.k),
+            at(base, lo.stage),
+            base,
+        )
+        observe(lo, fns, base, lo.ts, lo.stage)
+        for lane in range(ws.WIDTH):
+            if q[lo.found + lane] == 1:
+                i = q[lo.pointer + lane]
+                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
+                q[lo.pointer + lane] = i + 1
+
+
+@compiled
+def end(lo, lane, w):
+    """Where the lane's present step ends: exactly at the stop if it reaches it."""
+    end = w[lo.t + lane] + w[lo.step + lane]
+    stop = w[lo.stop + lane]
+    return stop if end >= stop or stop - end <= 1e-14 * abs(stop) else end
