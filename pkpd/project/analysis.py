@@ -107,6 +107,7 @@ def analyse(study: Study, progress: Progress | None = None) -> Analysis:
     """
     plan = study.plan
     compared = [key for key, one in plan.candidates.items() if one.compare]
+    known: dict[tuple[int, bool], tuple[Share, ...]] = {}
     steps = _Steps(
         progress, len(compared) + sum(len(s.cases) for s in plan.sensitivity) + 1 + (plan.what_if is not None)
     )
@@ -117,7 +118,7 @@ def analyse(study: Study, progress: Progress | None = None) -> Analysis:
         try:
             fitted = study.fit(key, interval="profile" if key == plan.model else "wald")
             curves[key], lowest[key] = _focus(study, fitted, times)
-            shares[key] = tuple(attribute(study, fitted, plan.attribution)) if plan.attribution else ()
+            shares[key] = _shares(study, fitted, known, profiled=True)
             candidates[key] = fitted
         except PkpdError as error:
             if key == plan.model:
@@ -125,7 +126,7 @@ def analyse(study: Study, progress: Progress | None = None) -> Analysis:
             failures[key] = error.what or str(error)
     candidates = {key: candidates[key] for key in compared if key in candidates}
     variants = tuple(
-        (one, tuple(_variant(study, one, case, times, steps) for case in one.cases)) for one in plan.sensitivity
+        (one, tuple(_variant(study, one, case, times, steps, known) for case in one.cases)) for one in plan.sensitivity
     )
     steps.next("profiles of the parameters")
     chosen = candidates[plan.model]
@@ -174,15 +175,32 @@ def _focus(study: Study, fitted: Fitted, times: np.ndarray) -> tuple[np.ndarray,
     return change, (float(times[place] - times[0]), float(change[place]))
 
 
-def _variant(study: Study, one: Sensitivity, case: Case, times: np.ndarray, steps: _Steps) -> Variant:
+def _shares(
+    study: Study, fitted: Fitted, known: dict[tuple[int, bool], tuple[Share, ...]], *, profiled: bool
+) -> tuple[Share, ...]:
+    """The attribution of a fit, asked once."""
+    if study.plan.attribution is None:
+        return ()
+    same = id(fitted.fit), profiled
+    if same not in known:
+        known[same] = tuple(attribute(study, fitted, study.plan.attribution, profiled=profiled))
+    return known[same]
+
+
+def _variant(
+    study: Study,
+    one: Sensitivity,
+    case: Case,
+    times: np.ndarray,
+    steps: _Steps,
+    known: dict[tuple[int, bool], tuple[Share, ...]],
+) -> Variant:
     steps.next(f"{one.title}: {case.name}")
     try:
         fitted = study.fit(one.candidate or study.plan.model, case=case)
-        shares = ()
-        if one.attribute != "no" and study.plan.attribution:
-            shares = tuple(
-                attribute(study, fitted, study.plan.attribution, profiled=one.attribute == "interval")
-            )
+        shares: tuple[Share, ...] = ()
+        if one.attribute != "no":
+            shares = _shares(study, fitted, known, profiled=one.attribute == "interval")
         return Variant(case=case, fitted=fitted, shares=shares, lowest=_focus(study, fitted, times)[1])
     except PkpdError as error:
         return Variant(case=case, fitted=None, failure=error.what or str(error))

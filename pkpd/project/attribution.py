@@ -33,8 +33,8 @@ class Share:
     profile
         How the sum of squares rises as the part is held at other values; None if there is nothing to hold.
     determined
-        Whether the data fix the part at the estimates. If not, it can move without any prediction changing, as far as the
-        bounds of the parameters let it.
+        Whether the data fix the part at the estimates. If not, it can move without any prediction changing, as far as
+        the bounds of the parameters let it.
     sd
         The SD under which the sum of squares was computed.
     """

@@ -1,4 +1,4 @@
-"""Profile likelihoods of any quantity that a model predicts: how bad must the fit become for it to have another value?
+"""Profile likelihoods of what a model predicts: how bad the fit must become for a quantity to have another value.
 
 The sum of squares is minimised with the quantity held at one value after the other, starting from the estimates. One
 parameter is given up for that: whatever the others are, it takes the value at which the quantity is as wanted, and the
@@ -186,7 +186,7 @@ class _Held:
         found = least_squares(
             lambda x: at(x)[0],
             z[others],
-            lambda x: at(x)[1],
+            lambda x: at(x)[1],  # pyright: ignore[reportArgumentType]
             bounds=(lower[others], upper[others]),
             x_scale="jac",
             ftol=1e-6,

@@ -58,8 +58,8 @@ class Freshness:
     ----------
     folder : Path
     state : str
-        ``"fresh"``; ``"stale"``: an input has changed; ``"differs"``: the same inputs give other numbers; ``"never run"``;
-        ``"broken"``: the folder cannot be read.
+        ``"fresh"``; ``"stale"``: an input has changed; ``"differs"``: the same inputs give other numbers;
+        ``"never run"``; ``"broken"``: the folder cannot be read.
     why : str
     """
 
@@ -100,6 +100,7 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     from pkpd.reporting.write import check_writable
 
     study = _open(Path(folder))
+    study.check()
     check_writable(study.folder)
     inputs = _inputs(study)
     analysis = analyse(study, on_progress)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pkpd.errors import FitFileError, suggestion
+from pkpd.errors import FitFileError, raise_all, suggestion
 from pkpd.project.plan import Candidate, Case, Plan
 
 if TYPE_CHECKING:
@@ -122,6 +122,20 @@ class Study:
             raise FitFileError("the data are empty.", where=str(path), remedy="Check `file` under [data].")
         return {name: [None if (cell := row[name]) in (*MISSING, None) else cell for row in rows] for name in names}
 
+    def check(self) -> None:
+        """Refuse a plan that asks for what its data or the chosen model do not have.
+
+        Raises
+        ------
+        FitFileError
+            All that is wrong is listed.
+        """
+        from pkpd.project.soundness import findings
+
+        found = findings(self)
+        if found:
+            raise_all(FitFileError, found)
+
     def column(self, name: str) -> list[Any]:
         """A column of the data file.
 
@@ -170,11 +184,17 @@ class Study:
         from pkpd.data import read_data
 
         known = {name: unit for name, unit in self.plan.data.units.items() if name in table}
-        constant = {name: [repr(value)] * len(next(iter(table.values()))) for name, value in self.plan.data.assumed.items()}
+        constant = {
+            name: [repr(value)] * len(next(iter(table.values()))) for name, value in self.plan.data.assumed.items()
+        }
         return read_data({**table, **constant}, units=known)
 
     @cached_property
     def _models(self) -> dict[str, Model]:
+        return {}
+
+    @cached_property
+    def _fits(self) -> dict[tuple[Any, ...], tuple[Dataset, Fit]]:
         return {}
 
     def model(self, candidate: Candidate) -> Model:
@@ -220,17 +240,22 @@ class Study:
             candidate = replace(candidate, free=free, fix=fixed, start=near)
             rows, title, short = case.rows or rows, case.name, case.name
         model = self.model(candidate)
-        table = self.columns(rows, plan.spread.sd, candidate.routes)
-        data = self.dataset(table)
-        search = Pooled(
-            error="known",
-            interval=interval,
-            method=plan.search.method,
-            starts=plan.search.starts,
-            seed=plan.seed,
-            spread=plan.search.spread,
-        )
-        found = fit(model, data, search)
+        # A case that changes nothing, such as the middle of a row of values, is the same fit.
+        same = (model.hash, rows, tuple(candidate.routes.items()), interval if case is None else "wald")
+        if same not in self._fits and (*same[:-1], "profile") in self._fits:
+            same = (*same[:-1], "profile")
+        if same not in self._fits:
+            data = self.dataset(self.columns(rows, plan.spread.sd, candidate.routes))
+            search = Pooled(
+                error="known",
+                interval=interval,
+                method=plan.search.method,
+                starts=plan.search.starts,
+                seed=plan.seed,
+                spread=plan.search.spread,
+            )
+            self._fits[same] = data, fit(model, data, search)
+        data, found = self._fits[same]
         values = _values(found)
         fitted = model.set({name: value for name, value in values.items() if name in model.parameters})
         return Fitted(
@@ -248,11 +273,12 @@ class Study:
     # ------------------------------------------------------------------------------------------------- predictions
 
     def rows_of(
-        self, subject: str, times: Sequence[float], *, remove: Sequence[str], routes: Mapping[str, str]
+        self, subject: str, times: Sequence[float] | np.ndarray, *, remove: Sequence[str], routes: Mapping[str, str]
     ) -> Table:
         """The doses of one subject with other times of observation, as columns.
 
-        Covariates and the period of a new time are those of the last row of the file that is not later.
+        An observation at the time of a dose comes before it: a change is counted from what was there. Covariates and
+        the period of a new time are those of the last row of the file that is not later.
         """
         ids, when = self.column("ID"), [float(t) for t in self.column("TIME")]
         own = [i for i in range(self.size) if ids[i] == subject]
@@ -266,19 +292,21 @@ class Study:
                 row = {n: cells[i] for n, cells in self.table.items() if n not in skip}
                 if row.get("ROUTE"):
                     row["ROUTE"] = routes.get(row["ROUTE"], row["ROUTE"])
-                rows.append((when[i], 0, row))
+                rows.append((when[i], 1, row))
         for t in times:
             before = [i for i in own if when[i] <= t] or own[:1]
             row = {n: None if n in blank else cells[before[-1]] for n, cells in self.table.items() if n not in skip}
-            rows.append((t, 1, {**row, "TIME": repr(float(t))}))
+            rows.append((float(t), 0, {**row, "TIME": repr(float(t))}))
         rows.sort(key=lambda r: r[:2])
         names = [n for n in self.table if n not in skip and n not in ("EVID", "MDV")]
         table = {n: [row[n] for _, _, row in rows] for n in names}
-        table["EVID"] = ["0" if kind else "1" for _, kind, _ in rows]
+        table["EVID"] = [str(kind) for _, kind, _ in rows]
         table["MDV"] = ["1"] * len(rows)
         return table
 
-    def curve(self, fitted: Fitted, subject: str, times: Sequence[float], *, remove: Sequence[str] = ()) -> np.ndarray:
+    def curve(
+        self, fitted: Fitted, subject: str, times: Sequence[float] | np.ndarray, *, remove: Sequence[str] = ()
+    ) -> np.ndarray:
         """What the model predicts of the observed output for one subject at other times, (T,)."""
         return Predictor(self, fitted, subject, times, removals=(tuple(remove),)).values()[0]
 
@@ -303,7 +331,7 @@ class Predictor:
         study: Study,
         fitted: Fitted,
         subject: str,
-        times: Sequence[float],
+        times: Sequence[float] | np.ndarray,
         *,
         removals: Sequence[Sequence[str]] = ((),),
     ) -> None:
@@ -321,7 +349,7 @@ class Predictor:
         self.order = [list(self.model.parameters).index(name) for name in self.program.parameters]
 
     def at(self, natural: np.ndarray, *, by: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
-        """Values (V, T) at natural parameter values (P,) in the order of the model, and derivatives by some (V, T, B)."""
+        """Values (V, T) at natural parameter values (P,) in the model's order, and derivatives by some (V, T, B)."""
         from pkpd.engine import predict
 
         values = np.tile(natural[self.order], (self.shape[0], 1))

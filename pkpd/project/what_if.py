@@ -96,9 +96,7 @@ def imagine(study: Study, chosen: Fitted, candidates: Mapping[str, Fitted]) -> l
     return found
 
 
-def _one(
-    study: Study, asked: WhatIf, scenario: Scenario, fitted: Fitted, candidates: Mapping[str, Fitted]
-) -> Imagined:
+def _one(study: Study, asked: WhatIf, scenario: Scenario, fitted: Fitted, candidates: Mapping[str, Fitted]) -> Imagined:
     from pkpd.simulation import simulate
 
     observe = [asked.own, study.plan.observe]
@@ -111,7 +109,12 @@ def _one(
     settings = {"times": times, "observe": observe}
     point = simulate(fitted.model, scenario.arms, covariates=covariates(fitted), **settings)
     drawn = simulate(
-        fitted.fit, scenario.arms, covariates=covariates(fitted), uncertainty=asked.draws, seed=study.plan.seed, **settings
+        fitted.fit,
+        scenario.arms,
+        covariates=covariates(fitted),
+        uncertainty=asked.draws,
+        seed=study.plan.seed,
+        **settings,
     )
     others = {}
     for key in asked.candidates:

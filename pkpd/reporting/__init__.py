@@ -14,6 +14,7 @@ from pkpd.reporting.content import (
     Section,
     Table,
 )
+from pkpd.reporting.report import describe, report
 from pkpd.reporting.write import render, write_all
 
 __all__ = [
@@ -27,16 +28,8 @@ __all__ = [
     "Paragraph",
     "Section",
     "Table",
+    "describe",
     "render",
     "report",
     "write_all",
 ]
-
-
-def __getattr__(name: str) -> object:
-    # The verb needs the estimation room; what a report is made of does not.
-    if name == "report":
-        from pkpd.reporting.report import report
-
-        return report
-    raise AttributeError(f"module 'pkpd.reporting' has no attribute {name!r}")

@@ -19,7 +19,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Running text. ``**strong**``, ``*emphasis*`` and code in backticks are marked up; a blank line starts a new paragraph."""
+    """Running text.
+
+    ``**strong**``, ``*emphasis*`` and code in backticks are marked up; a blank line starts a new paragraph.
+    """
 
     text: str
 

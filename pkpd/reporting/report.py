@@ -77,7 +77,8 @@ def describe(fit: Fit) -> Content:
         title=model.title or name,
         subtitle=f"{name} fitted to {attrs['data']}, {attrs['created']}",
         sections=tuple(section for section in sections if section is not None),
-        stamp=f"model {str(attrs['model_hash'])[:16]}, data {str(attrs['data_hash'])[:16]}, pkpd {attrs['version_pkpd']}",
+        stamp=f"model {str(attrs['model_hash'])[:16]}, data {str(attrs['data_hash'])[:16]}, pkpd "
+        f"{attrs['version_pkpd']}",
     )
 
 
@@ -92,7 +93,8 @@ def _summary(fit: Fit) -> Section:
     lines = [
         f"**{fit.status[:1].upper()}{fit.status[1:]}.** {fit.message}",
         f"{records} observations of {people} subject{'s' * (people != 1)}. {attrs['estimator']}.",
-        f"Objective {attrs['objective']:.4f} ({attrs['objective_name']}); AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}.",
+        f"Objective {attrs['objective']:.4f} ({attrs['objective_name']}); AIC {attrs['aic']:.2f}, BIC "
+        f"{attrs['bic']:.2f}.",
     ]
     lines += [line for line in str(attrs.get("notes", "")).splitlines() if line]
     return Section(title="Summary", blocks=(Box(title="Verdict", blocks=tuple(Paragraph(line) for line in lines)),))
@@ -111,7 +113,7 @@ def _model(fit: Fit) -> Section:
         Table(
             name="parameters",
             caption="Parameters and constants"
-            + (" at the starting values." if _by_subject(fit) else " at the estimates.") ,
+            + (" at the starting values." if _by_subject(fit) else " at the estimates."),
             columns=(
                 Column(name="name", kind="name"),
                 Column(name="meaning", kind="text"),
@@ -146,7 +148,13 @@ def _estimates(fit: Fit) -> Section:
             )
             for who in table["subject"].values
         ]
-        made = Table(name="estimates", caption="Estimates of each subject.", columns=tuple(columns), rows=tuple(rows), notes=(note,))
+        made = Table(
+            name="estimates",
+            caption="Estimates of each subject.",
+            columns=tuple(columns),
+            rows=tuple(rows),
+            notes=(note,),
+        )
         return Section(title="Estimates", blocks=(made,))
     rows = []
     for name in names:
@@ -201,7 +209,8 @@ def _records(fit: Fit) -> Section:
             Figure(
                 name=f"subjects_{page // _PANELS + 1}",
                 draw=partial(_panels, records, chosen),
-                caption=f"Observations (points) and individual predictions (lines through them), subjects {chosen[0]} to {chosen[-1]}."
+                caption=f"Observations (points) and individual predictions (lines through them), subjects "
+                f"{chosen[0]} to {chosen[-1]}."
                 if len(chosen) > 1
                 else f"Observations (points) and predictions (line through them), subject {chosen[0]}.",
             )
@@ -284,7 +293,8 @@ def _determined(fit: Fit) -> Section | None:
         if abs(correlation[i, j]) >= _LOUD
     ]
     words = str(verdict["null_directions"].item())
-    text = f"Rank {int(verdict['rank'].item())} of {int(verdict['free'].item())}; condition number {float(verdict['condition'].item()):.4g}."
+    text = f"Rank {int(verdict['rank'].item())} of {int(verdict['free'].item())}; condition number "
+    f"{float(verdict['condition'].item()):.4g}."
     blocks: list[Any] = [Paragraph(text)]
     blocks += [Paragraph(line) for line in words.splitlines() if line]
     if loud:
@@ -309,7 +319,11 @@ def _origin(fit: Fit) -> Section:
         columns=(Column(name="", kind="name"), Column(name="", kind="text")),
         rows=rows,
     )
-    blocks = (table, Listing(title="The model, as text", text=str(fit.attrs["model"])), Listing(title="The fit, as printed", text=str(fit)))
+    blocks = (
+        table,
+        Listing(title="The model, as text", text=str(fit.attrs["model"])),
+        Listing(title="The fit, as printed", text=str(fit)),
+    )
     return Section(title="Provenance", blocks=blocks)
 
 

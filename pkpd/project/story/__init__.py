@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from pkpd.plots import COLOURS
-from pkpd.project.story import figures
 from pkpd.project.analysis import Analysis
+from pkpd.project.story import figures
 from pkpd.project.story.answers import attribution, exposure, what_if
 from pkpd.project.story.appendix import assumptions, identifiability, origin
 from pkpd.project.story.comparison import candidates, sensitivity
 from pkpd.project.story.data_view import DataView
 from pkpd.project.story.model_view import model_section
-from pkpd.project.story.words import between, points, share_sentence
+from pkpd.project.story.words import between, points, share_sentence, verdict_on
 from pkpd.reporting import Box, Column, Content, Figure, Paragraph, Section, Table
 from pkpd.reporting.tables import number
 
@@ -81,7 +81,7 @@ def _summary(analysis: Analysis, view: DataView) -> Section:
                 draw=partial(_in_short, analysis, view),
                 caption=f"Left: {plan.focus.title}. The line is the chosen model, the dashed line the same without "
                 f"{asked.drug}; what lies between them is {asked.drug}'s part. Points: published means (filled) and "
-                f"inferred ones (open), with the standard errors that an SD of {plan.spread.sd:g} {plan.spread.unit} between people "
+                f"inferred ones (open), with the standard errors that {view.sd_text} between people "
                 f"gives. Right: {asked.drug}'s part with its {100 * asked.level:g} % profile-likelihood intervals; the "
                 "wider the assumed SD, the thinner and paler the bar. Dashed lines: the whole fall.",
                 alt="Fitted time course with and without ketamine, and intervals of ketamine's part at each time.",
@@ -103,6 +103,7 @@ def _across(analysis: Analysis, view: DataView) -> str:
         if v.fitted is not None
     ]
     found: list[str] = []
+    chosen = analysis.shares[plan.model]
     for k, label in enumerate(asked.labels):
         cells = [(100 * s[k].part / s[k].whole, name) for name, s in named if s[k].determined and s[k].whole]
         (low, least), (high, most) = min(cells), max(cells)
@@ -110,12 +111,15 @@ def _across(analysis: Analysis, view: DataView) -> str:
         ends = [(a, b) for a, b in ends if np.isfinite([a, b]).all()]
         widest = (min(a for a, _ in ends), max(b for _, b in ends))
         found.append(
-            f"{label}: best fits from {number(max(low, 0.0), decimals=0)} % ({least}) to {number(high, decimals=0)} % ({most}) "
-            f"of the fall; their intervals together {between(*widest)}"
+            f"{label[:1].upper()}{label[1:]}: best fits from {number(max(low, 0.0), decimals=0)} % ({least}) to "
+            f"{number(high, decimals=0)} % ({most}) "
+            f"of the fall; their intervals together {between(*widest)}. {verdict_on(*widest, chosen[k].whole)}"
         )
     return (
-        f"**Other structures and assumptions** ({len(analysis.compared)} candidates, {len(named) - len(analysis.compared)} "
-        f"variants, SD {plan.spread.sd:g} {plan.spread.unit}): {'; '.join(found)}. Most of these fit the data equally well; this "
+        f"**Other structures and assumptions** ({len(analysis.compared)} candidates, "
+        f"{len(named) - len(analysis.compared)} "
+        f"variants, SD {plan.spread.sd:g} {plan.spread.unit}). {' '.join(found)} Most of these fit the data "
+        f"equally well; this "
         "spread comes on top of the intervals above."
     )
 
@@ -153,7 +157,7 @@ def _data(analysis: Analysis, view: DataView) -> Section:
         Figure(
             name="data",
             draw=partial(figures.raw_data, view.series(), unit=plan.spread.unit, label=plan.data.label_text),
-            caption=f"The means before any model. Bars: standard errors under an SD of {plan.spread.sd:g} {plan.spread.unit} between "
+            caption=f"The means before any model. Bars: standard errors under {view.sd_text} between "
             "people, which is assumed. Open symbols: inferred.",
         ),
         Paragraph(f"**The assumed standard deviation.** {plan.spread.why}"),
@@ -172,8 +176,9 @@ def _fit(analysis: Analysis, view: DataView) -> Section:
             f"Weighted least squares on {plan.row_sets[plan.rows].title} "
             f"({len(rows)} means, {len(chosen.free)} estimates; weights n/SD²): {status}. "
             f"In {plan.focus.title[:1].lower()}{plan.focus.title[1:]}, the lowest point of the model lies at "
-            f"{peak_time:.0f} {view.time_unit} ({points(depth)} {plan.spread.unit}). Sum of squares χ² = {chosen.misfit:.3f} "
-            f"under an SD of {plan.spread.sd:g} {plan.spread.unit}, with {len(rows) - len(chosen.free)} degree"
+            f"{peak_time:.0f} {view.time_unit} ({points(depth)} {plan.spread.unit}). Sum of squares χ² = "
+            f"{chosen.misfit:.3f} "
+            f"under {view.sd_text}, with {len(rows) - len(chosen.free)} degree"
             f"{'s' * (len(rows) - len(chosen.free) != 1)} of freedom."
         )
     )
@@ -190,7 +195,9 @@ def _fit(analysis: Analysis, view: DataView) -> Section:
                 Column(name="standard error", unit="points", decimals=1),
                 Column(name="residual / SE", decimals=2),
             ),
-            rows=tuple((*r["names"], r["n"], r["dv"], r["pred"], r["dv"] - r["pred"], r["se"], r["wres"]) for r in rows),
+            rows=tuple(
+                (*r["names"], r["n"], r["dv"], r["pred"], r["dv"] - r["pred"], r["se"], r["wres"]) for r in rows
+            ),
         )
     )
     others = view.prediction_rows()
@@ -198,7 +205,8 @@ def _fit(analysis: Analysis, view: DataView) -> Section:
         blocks.append(
             Table(
                 name="not_fitted",
-                caption="What the model expects where no value was fitted: inferred values, and visits whose means were "
+                caption="What the model expects where no value was fitted: inferred values, and visits whose "
+                "means were "
                 "never published.",
                 columns=(
                     *(Column(name=name, kind="name") for name in view.headings),
@@ -214,7 +222,7 @@ def _fit(analysis: Analysis, view: DataView) -> Section:
             name="fit",
             draw=partial(figures.fit_panels, view.panels(), unit=plan.spread.unit, time_unit=view.time_unit),
             caption="The chosen model (colour), the other candidates (grey), and the published means with the standard "
-            f"errors that an SD of {plan.spread.sd:g} {plan.spread.unit} gives. Open: inferred, not fitted here.",
+            f"errors that {view.sd_text} gives. Open: inferred, not fitted here.",
         )
     )
     blocks.append(

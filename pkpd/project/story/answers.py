@@ -46,20 +46,26 @@ def attribution(analysis: Analysis, view: DataView) -> Section | None:
         blocks.append(
             Table(
                 name=f"attribution_{re.sub('[^a-z0-9]+', '_', label.lower())}",
-                caption=f"{asked.drug.capitalize()}'s part of the change at {label} ({plan.focus.title}), with {100 * asked.level:g} % "
+                caption=f"{asked.drug.capitalize()}'s part of the change at {label} ({plan.focus.title}), with "
+                f"{100 * asked.level:g} % "
                 "profile-likelihood intervals under each assumed SD.",
                 columns=(
                     Column(name="fit", kind="text"),
                     Column(name="whole change", unit=plan.spread.unit, decimals=1),
                     Column(name=f"{asked.drug}'s part", unit="points", decimals=1),
                     Column(name="share", unit="%", decimals=0),
-                    *(Column(name=f"interval, SD {sd:g} {plan.spread.unit}", unit="points", decimals=1) for sd in view.sds),
+                    *(
+                        Column(name=f"interval, SD {sd:g} {plan.spread.unit}", unit="points", decimals=1)
+                        for sd in view.sds
+                    ),
                 ),
                 rows=tuple(rows),
                 groups=tuple(headings),
                 notes=(
-                    "Negative: less fatigue. An interval that ends at 0.0 ends at what the structure can do: one effect "
-                    "that rises and falls cannot help on one day and harm on another. A dash: the part can move without any "
+                    "Negative: less fatigue. An interval that ends at 0.0 ends at what the structure can do: one "
+                    "effect "
+                    "that rises and falls cannot help on one day and harm on another. A dash: the part can move "
+                    "without any "
                     "prediction changing, and its interval ends where bounds of the parameters stop it (∞: nowhere).",
                 ),
             )
@@ -77,8 +83,10 @@ def attribution(analysis: Analysis, view: DataView) -> Section | None:
                 whole=[share.whole for share in chosen],
                 drug=asked.drug,
             ),
-            caption=f"{asked.drug.capitalize()}'s part at each time: best fit (circle) and {100 * asked.level:g} % intervals for an "
-            f"SD of {listed([f'{sd:g}' for sd in view.sds])} {plan.spread.unit} (thick to thin). Solid line: no part. Dashed line: the "
+            caption=f"{asked.drug.capitalize()}'s part at each time: best fit (circle) and {100 * asked.level:g} "
+            f"% intervals for an "
+            f"SD of {listed([f'{sd:g}' for sd in view.sds])} {plan.spread.unit} (thick to thin). Solid line: no "
+            f"part. Dashed line: the "
             "whole fall of the chosen model.",
         )
     )
@@ -86,8 +94,10 @@ def attribution(analysis: Analysis, view: DataView) -> Section | None:
         Figure(
             name="attribution_profiles",
             draw=partial(figures.part_profiles, chosen, sds=view.sds, drug=asked.drug),
-            caption=f"The profile likelihoods behind the intervals, chosen model: how much worse the best fit becomes when "
-            f"{asked.drug}'s part is held at each value. Dashed: the rise that bounds a {100 * asked.level:g} % interval. A jump "
+            caption=f"The profile likelihoods behind the intervals, chosen model: how much worse the best fit "
+            f"becomes when "
+            f"{asked.drug}'s part is held at each value. Dashed: the rise that bounds a {100 * asked.level:g} % "
+            f"interval. A jump "
             "at zero: the effect would have to change its sign, at every time at once.",
         )
     )
@@ -158,7 +168,8 @@ def exposure(analysis: Analysis, view: DataView, *, which: int) -> Section:
             draw=partial(
                 figures.exposure_over_time, curves, unit=one.unit, needed=one.needed, needed_text=one.needed_text
             ),
-            caption="Concentrations by each kinetic model (typical person), and the concentration with half of the largest effect.",
+            caption="Concentrations by each kinetic model (typical person), and the concentration with half of "
+            "the largest effect.",
         )
     )
     return Section(title=one.title or one.caption, short=one.name.replace("_", " ").capitalize(), blocks=tuple(blocks))
@@ -185,7 +196,8 @@ def what_if(analysis: Analysis, view: DataView) -> Section | None:
                     unit=plan.spread.unit,
                     time_unit=view.time_unit,
                 ),
-                caption=f"**{one.scenario.title}.** {one.scenario.caption} Left: the drug alone; right: with the common course "
+                caption=f"**{one.scenario.title}.** {one.scenario.caption} Left: the drug alone; right: with the "
+                f"common course "
                 f"of a first period. Line: estimate; band: {100 * asked.interval:g} % of {asked.draws} draws, holding "
                 f"{_uncertainty(analysis, one)}. Dashed: {asked.target_text}.{thin}".replace("  ", " "),
             )
@@ -248,7 +260,8 @@ def _durations(analysis: Analysis, view: DataView) -> Table:
         groups=tuple(headings),
         notes=(
             "The window for a programme that needs fatigue to be that low is the time below. With the common course it "
-            "includes what would come without the drug, and it cannot be longer than what was simulated. Repeated doses: all "
+            "includes what would come without the drug, and it cannot be longer than what was simulated. "
+            "Repeated doses: all "
             "windows together.",
             f"Intervals hold parameter uncertainty only; draws: {asked.draws}, seed {plan.seed}.",
         ),

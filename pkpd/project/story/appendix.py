@@ -12,6 +12,7 @@ from pkpd.project.analysis import Analysis
 from pkpd.project.story import figures
 from pkpd.project.story.data_view import DataView
 from pkpd.reporting import Column, Figure, Listing, Paragraph, Section, Table
+from pkpd.reporting.tables import number
 
 __all__ = ["assumptions", "identifiability", "origin"]
 
@@ -34,7 +35,7 @@ def identifiability(analysis: Analysis, view: DataView) -> Section:
                 one.title,
                 len(one.free),
                 int(verdict["rank"]),
-                ", ".join(f"{s / singular[0]:.2g}" for s in singular),
+                ", ".join(number(s / singular[0], 2) for s in singular),
                 float(verdict["condition"]),
                 words or "",
             )
@@ -42,7 +43,8 @@ def identifiability(analysis: Analysis, view: DataView) -> Section:
     blocks.append(
         Table(
             name="rank",
-            caption="How many numbers the means determine: rank and singular values of the weighted sensitivities, each "
+            caption="How many numbers the means determine: rank and singular values of the weighted "
+            "sensitivities, each "
             "parameter scaled to the same strength.",
             columns=(
                 Column(name="candidate", kind="text"),
@@ -77,7 +79,8 @@ def identifiability(analysis: Analysis, view: DataView) -> Section:
         Figure(
             name="parameter_profiles",
             draw=partial(figures.parameter_profiles, shown),
-            caption="Profile likelihood of each estimate of the chosen model: the best fit with it held at each value. A curve "
+            caption="Profile likelihood of each estimate of the chosen model: the best fit with it held at each "
+            "value. A curve "
             "that does not reach the dashed line on one side leaves that side open. "
             f"SD {plan.spread.sd:g} {plan.spread.unit}.",
         )
@@ -105,7 +108,7 @@ def origin(analysis: Analysis, view: DataView, *, provenance: dict[str, str]) ->
     chosen, plan = analysis.chosen, analysis.study.plan
     attrs = chosen.fit.attrs
     verdict = chosen.fit.verdict
-    rows = [(name, value) for name, value in provenance.items()]
+    rows = list(provenance.items())
     rows += [
         ("estimator", str(attrs["estimator"])),
         ("objective", f"{attrs['objective']:.6f} ({attrs['objective_name']})"),
@@ -115,7 +118,12 @@ def origin(analysis: Analysis, view: DataView, *, provenance: dict[str, str]) ->
         ("seed", str(plan.seed)),
         ("solver", "pkpd engine, relative tolerance 1e-8, sensitivities in the error control"),
         ("hardware", f"{platform.system()}, {platform.machine()}"),
-        ("libraries", ", ".join(f"{k.removeprefix('version_')} {v}" for k, v in sorted(attrs.items()) if k.startswith("version_"))),
+        (
+            "libraries",
+            ", ".join(
+                f"{k.removeprefix('version_')} {v}" for k, v in sorted(attrs.items()) if k.startswith("version_")
+            ),
+        ),
     ]
     blocks: list[Any] = [
         Table(
@@ -127,7 +135,9 @@ def origin(analysis: Analysis, view: DataView, *, provenance: dict[str, str]) ->
     ]
     if plan.text.analysis_plan:
         blocks.append(Paragraph(plan.text.analysis_plan))
-    blocks.append(Paragraph("Every table stands beside this file as CSV, every figure as SVG; `result.nc` holds the fit."))
+    blocks.append(
+        Paragraph("Every table stands beside this file as CSV, every figure as SVG; `result.nc` holds the fit.")
+    )
     blocks.append(Listing(title="The chosen model, as text", text=chosen.model.text))
     blocks.append(Listing(title="The chosen fit, as printed", text=str(chosen.fit)))
     blocks.append(Listing(title="fit.toml", text=(analysis.study.folder / "fit.toml").read_text(encoding="utf-8")))

@@ -11,8 +11,8 @@ from pkpd.project.analysis import Analysis, Variant
 from pkpd.project.plan import Sensitivity
 from pkpd.project.story import figures
 from pkpd.project.story.data_view import DataView
-from pkpd.reporting.tables import number
 from pkpd.reporting import Column, Figure, Paragraph, Section, Table
+from pkpd.reporting.tables import number
 
 __all__ = ["candidates", "sensitivity"]
 
@@ -67,9 +67,11 @@ def candidates(analysis: Analysis, view: DataView) -> Section:
             rows=tuple(rows + failed),
             strong=(keys.index(plan.model),),
             notes=(
-                f"χ²: sum of squares under an SD of {plan.spread.sd:g} {plan.spread.unit}; p: probability of a larger one if the "
-                "candidate is true, with (means − rank) degrees of freedom. Rank: how many of the estimates the means determine. "
-                f"Lowest: of the curve in focus ({plan.focus.title}). No information criterion is given: with five means "
+                f"χ²: sum of squares under {view.sd_text}; p: probability of a larger one if the "
+                "candidate is true, with (means − rank) degrees of freedom. Rank: how many of the estimates the "
+                "means determine. "
+                f"Lowest: of the curve in focus ({plan.focus.title}). No information criterion is given: with "
+                f"five means "
                 "and four estimates its correction for small samples is not defined.",
             ),
         )
@@ -123,7 +125,11 @@ def sensitivity(analysis: Analysis, view: DataView) -> Section | None:
         blocks.append(_curves(one.name, analysis, view, analysis.times, named, "", f"{one.title}: {plan.focus.title}."))
         if one.note:
             blocks.append(Paragraph(one.note))
-    return Section(title="What changes when one thing is changed", short="Sensitivity", blocks=tuple(blocks)) if blocks else None
+    return (
+        Section(title="What changes when one thing is changed", short="Sensitivity", blocks=tuple(blocks))
+        if blocks
+        else None
+    )
 
 
 def variant_table(analysis: Analysis, view: DataView, one: Sensitivity, variants: tuple[Variant, ...]) -> Table:
@@ -164,7 +170,7 @@ def variant_table(analysis: Analysis, view: DataView, one: Sensitivity, variants
             Column(name="status", kind="name"),
         ),
         rows=tuple(rows),
-        notes=(f"χ² under an SD of {plan.spread.sd:g} {plan.spread.unit}.",),
+        notes=(f"χ² under {view.sd_text}.",),
     )
 
 
@@ -205,5 +211,5 @@ def _curves(
             strong=strong,
             floor=_FLOOR,
         ),
-        caption=f"{caption}{cut} Bars: standard errors under an SD of {plan.spread.sd:g} {plan.spread.unit}.",
+        caption=f"{caption}{cut} Bars: standard errors under {view.sd_text}.",
     )

@@ -32,6 +32,11 @@ class DataView:
         return tuple(sorted((self.plan.spread.sd, *self.plan.spread.others)))
 
     @property
+    def sd_text(self) -> str:
+        """The assumed SD in words."""
+        return f"an SD of {self.plan.spread.sd:g} {self.plan.spread.unit}"
+
+    @property
     def headings(self) -> tuple[str, ...]:
         """Columns that name a row, as headings."""
         return tuple(name.lower() for name in (*self.plan.data.group, self.plan.data.label))
@@ -175,7 +180,7 @@ class DataView:
             times = np.linspace(start, until, _CURVE)
 
             def change(fitted: Fitted, subject: str = rows[0]["id"], times: np.ndarray = times) -> np.ndarray:
-                level = self.study.curve(fitted, subject, times)
+                level = self.study.curve(fitted, subject, list(times))
                 return 100 * (level / level[0] - 1)
 
             found.append(
@@ -184,9 +189,7 @@ class DataView:
                     "times": times - start,
                     "until": until - start,
                     "curve": change(self.analysis.chosen),
-                    "others": [
-                        change(one) for key, one in self.analysis.compared.items() if key != self.plan.model
-                    ],
+                    "others": [change(one) for key, one in self.analysis.compared.items() if key != self.plan.model],
                     "colour": rows[0]["colour"],
                     **_points([row for row in rows if row["dv"] is not None], start),
                 }

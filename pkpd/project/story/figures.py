@@ -68,16 +68,14 @@ def raw_data(series: Sequence[Mapping[str, Any]], *, unit: str, label: str) -> F
     zero_line(ax)
     shift = np.linspace(-0.12, 0.12, len(series))
     for one, dx in zip(series, shift, strict=True):
-        style = {"color": one["colour"], "marker": one["marker"], "linestyle": "none"}
+        style: dict[str, Any] = {"color": one["colour"], "marker": one["marker"], "linestyle": "none"}
         for sure in (True, False):
             at = [i for i, known in enumerate(one["known"]) if known is sure]
             if at:
                 x, y, se = (np.array([one[name][i] for i in at]) for name in ("x", "y", "se"))
-                face = {} if sure else {"markerfacecolor": "white"}
+                face: dict[str, Any] = {} if sure else {"markerfacecolor": "white"}
                 name = f"{one['name']} (n = {one['n']})" if sure else None
-                ax.errorbar(
-                    x + dx, y, yerr=se, label=name, elinewidth=1.0, capsize=0, markersize=6.5, **style, **face
-                )
+                ax.errorbar(x + dx, y, yerr=se, label=name, elinewidth=1.0, capsize=0, markersize=6.5, **style, **face)
     ax.set_xlabel(label)
     ax.set_ylabel(f"change of the mean ({unit})")
     ax.set_xticks(sorted({x for one in series for x in one["x"]} | {0}))
@@ -249,11 +247,15 @@ def interval_bars(ax: Axes, shares: Sequence[Share], *, level: float, sds: Seque
     ordered = sorted(sds)
     for k, share in enumerate(shares):
         top = -k * (len(ordered) + 1.6)
-        ax.plot([share.whole] * 2, [top + 0.6, top - len(ordered) + 0.4], color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+        ax.plot(
+            [share.whole] * 2, [top + 0.6, top - len(ordered) + 0.4], color=INK, linewidth=0.9, linestyle=(0, (4, 2))
+        )
         ax.text(share.whole, top + 0.75, "whole fall", ha="center", va="bottom", fontsize=7.5, color=QUIET)
         for row, sd in enumerate(ordered):
             low, high = share.interval(level, sd)
-            ax.plot([low, high], [top - row] * 2, color=_SHADES[row % 3], linewidth=5.2 - 1.4 * row, solid_capstyle="butt")
+            ax.plot(
+                [low, high], [top - row] * 2, color=_SHADES[row % 3], linewidth=5.2 - 1.4 * row, solid_capstyle="butt"
+            )
             ax.plot(share.part, top - row, "o", color="white", markeredgecolor=INK, markersize=4.6, zorder=4)
     ticks = [-k * (len(ordered) + 1.6) - row for k in range(len(shares)) for row in range(len(ordered))]
     names = [f"{share.label}, SD {sd:g} %" for share in shares for sd in ordered]
@@ -306,7 +308,10 @@ def scenario(one: Imagined, *, interval: float, target: float, unit: str, time_u
     drawing = figure(1, 2, width=7.0, height=3.5, sharey=True)
     tail = (1 - interval) / 2
     until = float(one.times[-1])
-    panels = (("own", "the drug alone", one.own, one.own_draws), ("total", "with the common course", one.total, one.total_draws))
+    panels = (
+        ("own", "the drug alone", one.own, one.own_draws),
+        ("total", "with the common course", one.total, one.total_draws),
+    )
     lowest = min(0.0, target)
     for ax, (kind, title, point, draws) in zip(drawing.axes, panels, strict=True):
         by = days_axis(ax, until, time_unit)
@@ -329,7 +334,9 @@ def scenario(one: Imagined, *, interval: float, target: float, unit: str, time_u
     return drawing
 
 
-def exposure_over_time(named: Mapping[str, tuple[np.ndarray, np.ndarray]], *, unit: str, needed: float, needed_text: str) -> Figure:  # noqa: E501
+def exposure_over_time(
+    named: Mapping[str, tuple[np.ndarray, np.ndarray]], *, unit: str, needed: float, needed_text: str
+) -> Figure:
     """Concentrations on a logarithmic axis, and the one that an effect needs."""
     drawing = figure(1, 1, width=6.4, height=3.1)
     ax = drawing.axes[0]

@@ -10,8 +10,8 @@ import numpy as np
 
 from pkpd.project.analysis import Analysis
 from pkpd.project.story.data_view import DataView
-from pkpd.reporting.html import plain_entities
 from pkpd.reporting import Column, Equations, Paragraph, Section, Table
+from pkpd.reporting.html import plain_entities
 
 if TYPE_CHECKING:
     from pkpd.model import Model
@@ -119,7 +119,8 @@ def _estimates(analysis: Analysis) -> Table:
         ),
         rows=tuple(_bounded(row) for row in rows),
         notes=(
-            f"Intervals: {chosen.fit.estimates.attrs.get('interval', '')}, by lmfit's `conf_interval`. Standard errors are "
+            f"Intervals: {chosen.fit.estimates.attrs.get('interval', '')}, by lmfit's `conf_interval`. Standard "
+            f"errors are "
             "symmetric and, with so few data, only a rough guide. No between-subject variability: the data are means.",
         ),
     )
@@ -145,7 +146,8 @@ def _held(analysis: Analysis) -> Table:
         rows.append((p.name, p.label, p.typical, "" if p.unit == "1" else p.unit, p.source))
     return Table(
         name="held",
-        caption="What was held, with its source. Kinetics are those of published models; weight and other covariates act "
+        caption="What was held, with its source. Kinetics are those of published models; weight and other "
+        "covariates act "
         "on them as their models say.",
         columns=(
             Column(name="parameter", kind="name"),
@@ -160,7 +162,9 @@ def _held(analysis: Analysis) -> Table:
 
 
 def _constants(model: Model) -> Table | None:
-    rows = tuple((c.name, c.label, c.value, "" if c.unit == "1" else c.unit, c.source) for c in model.constants.values())
+    rows = tuple(
+        (c.name, c.label, c.value, "" if c.unit == "1" else c.unit, c.source) for c in model.constants.values()
+    )
     if not rows:
         return None
     return Table(

@@ -48,6 +48,7 @@ def share_sentence(drug: str, share: Share, level: float, sds: Sequence[float], 
     part = 100 * share.part / share.whole if share.whole else float("nan")
     return (
         f"**{share.label[:1].upper()}{share.label[1:]}**: {points(share.part)} of {points(share.whole)} points "
-        f"({number(part, decimals=0)} %) are {drug}'s; {100 * level:g} % interval {between(low, high)} if the SD between "
+        f"({number(part, decimals=0)} %) are {drug}'s; {100 * level:g} % interval {between(low, high)} if the SD "
+        f"between "
         f"people is {sd:g} % ({others}). {verdict_on(low, high, share.whole)}"
     )

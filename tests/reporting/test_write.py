@@ -1,0 +1,66 @@
+"""All files of a report, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pkpd.errors import FitFileError
+from pkpd.reporting import Column, Content, Section, Table, render, write_all
+from pkpd.reporting.write import check_writable
+
+
+def content() -> Content:
+    table = Table(name="one", caption="c", columns=(Column(name="x"),), rows=((1,),))
+    return Content(title="t", sections=(Section(title="s", blocks=(table,)),))
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_files_are_written_with_folders(tmp_path):
+    written = write_all(tmp_path, {**render(content()), "data.bin": lambda path: path.write_bytes(b"x") and None})
+    assert files_in(tmp_path) == ["data.bin", "report.html", "tables/one.csv"]
+    assert all(path.is_file() for path in written)
+
+
+def test_a_failure_leaves_everything_as_it_was(tmp_path):
+    (tmp_path / "report.html").write_text("old")
+
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(FitFileError, match="No space left"):
+        write_all(tmp_path, {"report.html": b"new", "result.nc": fail})
+    assert files_in(tmp_path) == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "old"
+
+
+def test_an_interruption_leaves_nothing_behind(tmp_path):
+    def stop(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all(tmp_path, {"a": b"x", "b": stop})
+    assert files_in(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+    with pytest.raises(FitFileError, match="Permission denied"):
+        write_all(tmp_path, {"a": b"x"})
+    with pytest.raises(FitFileError, match="cannot be written"):
+        check_writable(tmp_path)
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(FitFileError, match="cannot be written"):
+        check_writable(tmp_path / "nowhere")
