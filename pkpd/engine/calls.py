@@ -10,8 +10,15 @@ from numba.extending import intrinsic
 
 from pkpd.engine import workspace as ws
 
-#: How the functions of the solver are compiled.
-compiled = nb.njit(error_model="numpy", nogil=True, fastmath={"contract"})
+#: How the functions of the solver are compiled: they are called from compiled code only, so no wrappers for Python.
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",
+    "nogil": True,
+    "fastmath": {"contract"},
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+compiled = nb.njit(**OPTIONS)
 
 
 def _call_at(typingctx, function, a, b, c, d, e, f):

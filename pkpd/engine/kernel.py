@@ -21,7 +21,7 @@ from __future__ import annotations
 import numba as nb
 
 from pkpd.engine import workspace as ws
-from pkpd.engine.calls import accept, at, call, compiled, hoist, rhs
+from pkpd.engine.calls import OPTIONS, accept, at, call, compiled, hoist, rhs
 from pkpd.engine.moments import fail, fill, happen
 from pkpd.engine.steps import choose_step, control, end, explicit_step, interpolate, rosenbrock_step
 
@@ -141,7 +141,6 @@ def compile_entry() -> tuple[str, str]:
     """Compile the solver. Returns the symbol of its entry and its LLVM code."""
     space = {"solve": solve, "Layout": ws.Layout, "Batch": ws.Batch}
     exec(entry_source(), space)  # our own text, made above; no user's text comes near it
-    signature = nb.types.void(*ENTRY_TYPES)
-    entry = nb.njit(signature, error_model="numpy", nogil=True, fastmath={"contract"})(space["entry"])
+    entry = nb.njit(nb.types.void(*ENTRY_TYPES), **OPTIONS)(space["entry"])
     result = entry.overloads[tuple(ENTRY_TYPES)]
     return result.fndesc.llvm_func_name, result.library.get_llvm_str()

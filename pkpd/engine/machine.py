@@ -81,7 +81,9 @@ def _emit(text: str, names: tuple[str, ...]) -> bytes:
     for item in [*module.functions, *module.global_variables]:
         if not item.is_declaration and item.name not in names:
             item.linkage = "internal"
-    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(target, options)
     manager = builder.getModulePassManager()
     manager.run(module, builder)
     return target.emit_object(module)
