@@ -15,7 +15,7 @@ __all__ = ["Share", "allowed", "attribute", "standard_error"]
 
 _LIMITS = (-150.0, 150.0)  # percentage points: beyond, an interval says no more
 _BLIND = 1e-6  # as in pkpd.estimation.identify
-_STEPS = 7  # to each side, if the profile were a parabola
+_STEPS = 5  # to each side, if the profile were a parabola
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

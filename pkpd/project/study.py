@@ -344,6 +344,7 @@ class Predictor:
         for number, table in enumerate(tables, start=1):
             table["ID"] = [f"{subject} ({number})"] * len(table["ID"])
         together = {name: [cell for table in tables for cell in table[name]] for name in tables[0]}
+        self.method = "auto"
         self.schedule = bind(self.program, study.dataset(together).events())
         self.place = list(self.program.observables).index(study.plan.observe)
         self.order = [list(self.model.parameters).index(name) for name in self.program.parameters]
@@ -353,8 +354,10 @@ class Predictor:
         from pkpd.engine import predict
 
         values = np.tile(natural[self.order], (self.shape[0], 1))
-        answer = predict(self.program, self.schedule, values, sensitivities=tuple(by))
+        answer = predict(self.program, self.schedule, values, sensitivities=tuple(by), method=self.method)
         answer.raise_failures()
+        if set(answer.method) == {"rosenbrock"}:
+            self.method = "rosenbrock"  # what was stiff once is not tried otherwise again
         f = answer.f[:, self.place] if answer.f.ndim == 2 else answer.f
         df = np.zeros((f.size, 0)) if answer.df is None else answer.df
         df = df[:, self.place] if df.ndim == 3 else df

@@ -87,6 +87,7 @@ def _prepared(block: Block, counter: dict[str, int], drawn: dict[str, bytes]) ->
             "number": counter["table"],
             "caption": _markup(_inline(block.caption)),
             "columns": columns,
+            "headed": any(column.name for column in block.columns),
             "rows": rows,
             "notes": notes,
         }

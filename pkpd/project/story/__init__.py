@@ -107,7 +107,9 @@ def _across(analysis: Analysis, view: DataView) -> str:
     for k, label in enumerate(asked.labels):
         cells = [(100 * s[k].part / s[k].whole, name) for name, s in named if s[k].determined and s[k].whole]
         (low, least), (high, most) = min(cells), max(cells)
-        ends = [s[k].interval(asked.level, plan.spread.sd) for _, s in named if s[k].profile is not None]
+        ends = [
+            s[k].interval(asked.level, plan.spread.sd) for _, s in named if s[k].profile is not None and s[k].determined
+        ]
         ends = [(a, b) for a, b in ends if np.isfinite([a, b]).all()]
         widest = (min(a for a, _ in ends), max(b for _, b in ends))
         found.append(
