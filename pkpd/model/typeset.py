@@ -85,9 +85,10 @@ def mathml_expression(expr: Expr) -> str:
             return _element(self.dom, "mrow", brace, _element(self.dom, "mtable", *rows))
 
     printer = Printer({"order": "none"})
-    # the entity is HTML's; its number is understood by XML readers too
     node: Any = printer._print(_as_written(expr))
-    return node.toxml().replace("&InvisibleTimes;", "&#x2062;")
+    # Names are words, so a product needs a sign; and the entities of HTML are not known to readers of XML.
+    text = node.toxml().replace("&InvisibleTimes;", "\N{DOT OPERATOR}").replace("&ExponentialE;", "e")
+    return text.replace("<mo>-</mo>", "<mo>\N{MINUS SIGN}</mo>")
 
 
 def _lines(model: Model) -> Iterator[tuple[str, str, Expr]]:

@@ -11,7 +11,18 @@ from typing import Any, Literal
 from pkpd.errors import Finding, FitFileError, raise_all, suggestion
 from pkpd.project.strict import read_table
 
-__all__ = ["Assumption", "Attribution", "Candidate", "Case", "Exposure", "Plan", "Scenario", "Sensitivity", "WhatIf"]
+__all__ = [
+    "Assumption",
+    "Attribution",
+    "Candidate",
+    "Case",
+    "Exposure",
+    "Plan",
+    "Scenario",
+    "Sensitivity",
+    "WhatIf",
+    "read_toml",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,22 +321,26 @@ class Plan:
     text: Texts = field(default_factory=Texts)
 
     @classmethod
-    def read(cls, path: Path) -> Plan:
-        """Read a fit.toml.
+    def of(cls, table: dict[str, Any]) -> Plan:
+        """Make a plan of what a fit.toml says.
 
         Raises
         ------
         FitFileError
-            It cannot be read, or says something that has no meaning; all findings are listed.
+            It says something that has no meaning; all findings are listed.
         """
-        table = _toml(path)
         findings: list[Finding] = []
-        plan = read_table(cls, table, path.name, findings)
+        plan = read_table(cls, table, "fit.toml", findings)
         if plan is not None:
-            findings += plan.findings(path.name)
+            findings += plan.findings("fit.toml")
         if plan is None or findings:
             raise_all(FitFileError, findings)
         return plan
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """Read a fit.toml; see :meth:`of`."""
+        return cls.of(read_toml(path))
 
     def findings(self, where: str) -> list[Finding]:
         """Everything that does not fit together."""
@@ -373,7 +388,14 @@ class Plan:
         return found
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    FitFileError
+        There is none, or it is not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["lay_out"]
 
 
-def lay_out(analysis: Analysis, inputs: dict[str, str]) -> xr.DataTree:
+def lay_out(analysis: Analysis) -> xr.DataTree:
     """Give the tree of the chosen fit with the groups ``comparison``, ``attribution`` and ``what_if`` added.
 
     :func:`pkpd.load_fit` reads the file as the chosen fit.
@@ -22,7 +22,6 @@ def lay_out(analysis: Analysis, inputs: dict[str, str]) -> xr.DataTree:
     import xarray as xr
 
     tree = analysis.chosen.fit.tree.copy()
-    tree.attrs = {**tree.attrs, **{f"input_{name}": value for name, value in inputs.items()}}
     tree["comparison"] = xr.DataTree(_comparison(analysis))
     if analysis.study.plan.attribution is not None:
         tree["attribution"] = xr.DataTree(_attribution(analysis))

@@ -6,20 +6,23 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from pkpd.errors import FitFileError, PkpdError
-from pkpd.project.plan import Plan
+from pkpd.project.comparison import Comparison
+from pkpd.project.plan import Plan, read_toml
+from pkpd.project.single import Single
 from pkpd.project.study import Study
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pkpd.project.analysis import Analysis
+    from pkpd.estimation import Fit
+    from pkpd.project.comparison import Progress
+    from pkpd.reporting.content import Content
 
 __all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
 
@@ -93,26 +96,21 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     PkpdError
         The data or the chosen model are wrong, or cannot be fitted.
     """
-    from pkpd.project.analysis import analyse
-    from pkpd.project.result import lay_out
-    from pkpd.project.story import tell
     from pkpd.reporting import render, write_all
     from pkpd.reporting.write import check_writable
 
-    study = _open(Path(folder))
-    study.check()
-    check_writable(study.folder)
-    inputs = _inputs(study)
-    analysis = analyse(study, on_progress)
-    tree = lay_out(analysis, inputs)
-    provenance = {"folder": study.folder.name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **inputs}
-    content = tell(analysis, provenance)
+    work = _open(Path(folder))
+    work.check()
+    check_writable(work.folder)
+    inputs = _inputs(work)
+    tree, content, summary = work.perform(inputs, on_progress)
+    tree.attrs = {**tree.attrs, **{f"input_{name}": value for name, value in inputs.items()}}
     if on_progress is not None:
         on_progress("writing the report", 1, 1)
     files: dict[str, Any] = {RESULT: lambda path: tree.to_netcdf(path, engine="h5netcdf")}
     files |= render(content, REPORT)
-    written = write_all(study.folder, files)
-    return Outcome(folder=study.folder, files=tuple(written), summary=_summary(analysis))
+    written = write_all(work.folder, files)
+    return Outcome(folder=work.folder, files=tuple(written), summary=summary)
 
 
 def check(path: str | os.PathLike[str], *, rerun: bool = False) -> list[Freshness]:
@@ -162,26 +160,52 @@ def folders(path: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
-def _open(folder: Path) -> Study:
-    return Study(folder=folder, plan=Plan.read(folder / "fit.toml"))
+class Work(Protocol):
+    """What a fit.toml asks for: one fit (`Single`), or candidates that are compared (`Comparison`)."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        ...
+
+    @property
+    def file(self) -> str:
+        """The data file, in the folder."""
+        ...
+
+    def check(self) -> None:
+        """Raise what is wrong before anything is fitted."""
+        ...
+
+    def models(self) -> str:
+        """A hash of every model that the results depend on."""
+        ...
+
+    def perform(self, inputs: dict[str, str], progress: Progress | None) -> tuple[xr.DataTree, Content, str]:
+        """Do it: the tree of results, the content of the report, and a summary as text."""
+        ...
+
+    def refit(self) -> Fit:
+        """The fit whose estimates stand in the results, once more."""
+        ...
 
 
-def _inputs(study: Study) -> dict[str, str]:
+def _open(folder: Path) -> Work:
+    """Read the fit.toml of a folder: a table [candidates] makes it a comparison."""
+    table = read_toml(folder / "fit.toml")
+    if "candidates" in table:
+        return Comparison(study=Study(folder=folder, plan=Plan.of(table)))
+    return Single.open(folder, table)
+
+
+def _inputs(work: Work) -> dict[str, str]:
     """Hashes of all that the results depend on."""
     import pkpd
 
-    models = hashlib.sha256()
-    for key, candidate in study.plan.candidates.items():
-        models.update(f"{key} {study.model(candidate).hash}\n".encode())
-    for exposure in study.plan.exposure:
-        from pkpd import library
-
-        for name in exposure.models:
-            models.update(f"{name} {library.load(name).hash}\n".encode())
     found = {
-        "plan": _sha256((study.folder / "fit.toml").read_bytes()),
-        "data": _sha256(_bytes(study.folder / study.plan.data.file)),
-        "models": models.hexdigest(),
+        "plan": _sha256((work.folder / "fit.toml").read_bytes()),
+        "data": _sha256(_bytes(work.folder / work.file)),
+        "models": work.models(),
         "pkpd": pkpd.__version__,
     }
     return {"inputs": _sha256("\n".join(f"{k} {v}" for k, v in found.items()).encode()), **found}
@@ -209,52 +233,33 @@ def _freshness(folder: Path, *, rerun: bool) -> Freshness:
     if not (folder / RESULT).is_file():
         return Freshness(folder=folder, state="never run", why=f"there is no {RESULT}")
     try:
-        study = _open(folder)
-        now = _inputs(study)
+        work = _open(folder)
+        now = _inputs(work)
         tree = load_fit(folder / RESULT).tree
     except PkpdError as error:
         return Freshness(folder=folder, state="broken", why=" ".join(str(error).split()))
     then = {name: str(tree.attrs.get(f"input_{name}", "")) for name in now}
     changed = [name for name in now if name != "inputs" and now[name] != then[name]]
     if changed:
-        words = {"plan": "fit.toml", "data": study.plan.data.file, "models": "a model", "pkpd": "the version of pkpd"}
+        words = {"plan": "fit.toml", "data": work.file, "models": "a model", "pkpd": "the version of pkpd"}
         return Freshness(folder=folder, state="stale", why=f"changed: {', '.join(words[name] for name in changed)}")
     missing = [name for name in (REPORT,) if not (folder / name).is_file()]
     if missing:
         return Freshness(folder=folder, state="stale", why=f"missing: {', '.join(missing)}")
     if rerun:
-        differences = list(_differences(study, tree))
+        differences = list(_differences(work, tree))
         if differences:
             return Freshness(folder=folder, state="differs", why="; ".join(differences))
     return Freshness(folder=folder, state="fresh", why="")
 
 
-def _differences(study: Study, tree: xr.DataTree) -> Iterator[str]:
-    """What the chosen model, fitted again, gives otherwise."""
-    again = study.fit(study.plan.model).fit.estimates
-    before = tree["estimates"].to_dataset()
-    for name in again["parameter"].values:
-        new, old = float(again["value"].sel(parameter=name)), float(before["value"].sel(parameter=name))
-        error = float(before["se"].sel(parameter=name))
-        tolerance = _SAME * abs(old) + (0.01 * error if np.isfinite(error) else 0.0)
-        if not abs(new - old) <= tolerance:
-            yield f"{name} is {new:.6g}, was {old:.6g}"
-
-
-def _summary(analysis: Analysis) -> str:
-    from pkpd.project.story.words import share_sentence
-
-    plan, chosen = analysis.study.plan, analysis.chosen
-    time, depth = analysis.lowest[plan.model]
-    lines = [plan.title, str(chosen.fit), ""]
-    unit = chosen.model.time_unit
-    lines.append(f"{plan.focus.title}: lowest at {time:.0f} {unit}, {depth:.1f} {plan.spread.unit}.")
-    if plan.attribution is not None:
-        sds = sorted((plan.spread.sd, *plan.spread.others))
-        lines += [
-            share_sentence(plan.attribution.drug, share, plan.attribution.level, sds, plan.spread.sd).replace("**", "")
-            for share in analysis.shares[plan.model]
-        ]
-    for key, why in analysis.failures.items():
-        lines.append(f"Candidate {key} failed: {why}")
-    return "\n".join(lines)
+def _differences(work: Work, tree: xr.DataTree) -> Iterator[str]:
+    """What the fit, done again, gives otherwise."""
+    again, before = work.refit().estimates, tree["estimates"].to_dataset()
+    new, old = again["value"], before["value"].reindex_like(again["value"])
+    error = before["se"].reindex_like(new).fillna(0.0)
+    apart = ~(abs(new - old) <= _SAME * abs(old) + 0.01 * error)
+    for place in np.argwhere(apart.values):
+        where = {name: str(new[name].values[i]) for name, i in zip(new.dims, place, strict=True)}
+        at = tuple(place)
+        yield f"{', '.join(where.values())} is {new.values[at]:.6g}, was {old.values[at]:.6g}"

@@ -71,7 +71,12 @@ def read_table(cls: type[T], table: Any, where: str, findings: list[Finding]) ->
 def _value(kind: Any, value: Any, where: str, findings: list[Finding]) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _value(next(k for k in inner if k is not type(None)), value, where, findings)
+        choices = [k for k in inner if k is not type(None)]
+        if all(get_origin(k) is Literal for k in choices):
+            inner = tuple(one for k in choices for one in get_args(k))
+            origin = Literal
+        else:
+            return _value(choices[0], value, where, findings)
     if origin is Literal:
         if value not in inner:
             expected = f"One of: {', '.join(map(str, inner))}."
@@ -93,6 +98,8 @@ def _value(kind: Any, value: Any, where: str, findings: list[Finding]) -> Any:
             findings.append(_wrong(where, value, "a table"))
             return {}
         return {str(key): _value(inner[1], item, f"{where}.{key}", findings) for key, item in value.items()}
+    if kind is Any:
+        return value
     if is_dataclass(kind):
         return read_table(kind, value, where, findings)  # type: ignore[arg-type]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -1,7 +1,7 @@
 """Indometacin, all subjects pooled: R's nls with SSbiexp on the data set Indometh.
 
-Source: R documentation, datasets::Indometh and stats::SSbiexp; data of Kwan KC et al. J Pharmacokinet Biopharm 1976;4:255.
-nls stopped at a relative offset of 1e-5, a little above one unit of the last printed digit from the minimum; that is the
+Source: R documentation, datasets::Indometh and stats::SSbiexp; data: Kwan KC. J Pharmacokinet Biopharm 1976;4:255.
+nls stopped at a relative offset of 1e-5, just above one unit of the last printed digit from the minimum; that is the
 tolerance. The minimum itself was found with the closed form in 40 digits, and is met to 1e-6.
 """
 

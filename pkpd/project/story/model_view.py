@@ -40,7 +40,7 @@ def equation_groups(model: Model) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The equations as MathML, one element a line, by the included model they come from (``""``: the model's own)."""
     names = [name for name, _ in model.assignments] + [*model.derivatives] + [*model.initials]
     ElementTree.register_namespace("", _MATHML)
-    root = ElementTree.fromstring(plain_entities(model.mathml()).replace("\N{DOUBLE-STRUCK ITALIC SMALL E}", "e"))
+    root = ElementTree.fromstring(plain_entities(model.mathml()))
     rows = list(root.iter(f"{{{_MATHML}}}mtr"))
     own = [row for row in rows if row in list(next(root.iter(f"{{{_MATHML}}}mtable")))]
     found: dict[str, list[str]] = {"": []}
@@ -50,21 +50,17 @@ def equation_groups(model: Model) -> Iterator[tuple[str, tuple[str, ...]]]:
         for cell in row:
             holder.extend(list(cell))
         origin = name.rpartition(".")[0]
-        _make_readable(line, origin)
+        _shorten(line, origin)
         found.setdefault(origin, []).append(ElementTree.tostring(line, encoding="unicode"))
     for origin, lines in found.items():
         yield origin, tuple(lines)
 
 
-def _make_readable(line: ElementTree.Element, origin: str) -> None:
-    """Show products of words by a dot, minus as minus, and names inside an included model without its own prefix."""
-    signs = {"\N{INVISIBLE TIMES}": "\N{DOT OPERATOR}", "-": "\N{MINUS SIGN}"}
+def _shorten(line: ElementTree.Element, origin: str) -> None:
+    """Show names inside an included model without its own prefix."""
     for element in line.iter():
-        text = (element.text or "").strip()
-        if text in signs:
-            element.text = signs[text]
-        elif origin and text.startswith(f"{origin}."):
-            element.text = text.removeprefix(f"{origin}.")
+        if origin and (element.text or "").startswith(f"{origin}."):
+            element.text = (element.text or "").removeprefix(f"{origin}.")
 
 
 def _title(analysis: Analysis, origin: str) -> str:
