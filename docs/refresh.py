@@ -94,27 +94,39 @@ def commands() -> str:
     return text
 
 
+def single() -> str:
+    """Give the keys of a fit.toml with one fit, from the classes that it is read into."""
+    from pkpd.project import single as room
+
+    return _sections({"": room.SinglePlan, "[data]": room.SingleData})
+
+
 def plan() -> str:
-    """Give the keys of a fit.toml, from the classes that it is read into."""
+    """Give the keys of a fit.toml that compares candidates, from the classes that it is read into."""
     from pkpd.project import plan as room
 
-    sections = {
-        "": room.Plan,
-        "[data]": room.Data,
-        "[search]": room.Search,
-        "[spread]": room.Spread,
-        "[row_sets.<name>]": room.Rows,
-        "[candidates.<name>]": room.Candidate,
-        "[focus]": room.Focus,
-        "[attribution]": room.Attribution,
-        "[[sensitivity]]": room.Sensitivity,
-        "[[sensitivity]] cases": room.Case,
-        "[what_if]": room.WhatIf,
-        "[[what_if.scenarios]]": room.Scenario,
-        "[[exposure]]": room.Exposure,
-        "[[assumptions]]": room.Assumption,
-        "[text]": room.Texts,
-    }
+    return _sections(
+        {
+            "": room.Plan,
+            "[data]": room.Data,
+            "[search]": room.Search,
+            "[spread]": room.Spread,
+            "[row_sets.<name>]": room.Rows,
+            "[candidates.<name>]": room.Candidate,
+            "[focus]": room.Focus,
+            "[attribution]": room.Attribution,
+            "[[sensitivity]]": room.Sensitivity,
+            "[[sensitivity]] cases": room.Case,
+            "[what_if]": room.WhatIf,
+            "[[what_if.scenarios]]": room.Scenario,
+            "[[exposure]]": room.Exposure,
+            "[[assumptions]]": room.Assumption,
+            "[text]": room.Texts,
+        }
+    )
+
+
+def _sections(sections: dict[str, type]) -> str:
     names = {section.strip("[]").split(".")[0].split(" ")[0] for section in sections}
     text = "\n"
     for section, cls in sections.items():
@@ -131,7 +143,7 @@ def plan() -> str:
             needed = field.default is MISSING and field.default_factory is MISSING
             kind = "required" if needed else _default(field.default)
             rows.append((f"`{field.name}`", _kind(str(field.type)), kind, meanings.get(field.name, "")))
-        title = f"## `{section}`\n\n" if section else "## Top level\n\n"
+        title = f"### `{section}`\n\n" if section else "### Top level\n\n"
         text += f"{title}{_markdown(body.strip())}\n\n{table(('key', 'is', '', 'meaning'), rows)}\n"
     return text
 
@@ -140,11 +152,13 @@ def _kind(annotation: str) -> str:
     """Give a type in the words of TOML."""
     if annotation.startswith("Literal"):
         return " or ".join(f"`{word}`" for word in re.findall(r"'([^']*)'", annotation))
+    if annotation == "dict[str, Any]":
+        return "table"
     words = {"tuple": "list of ", "dict": "table of "}
     for start, word in words.items():
         if annotation.startswith(start):
             return word + _kind(annotation.rstrip("]").replace(", ...", "").split("[", 1)[1].split(", ")[-1]) + "s"
-    plain = {"str": "text", "float": "number", "int": "whole number", "bool": "true or false"}
+    plain = {"str": "text", "float": "number", "int": "whole number", "bool": "true or false", "Any": "value"}
     return plain.get(annotation, annotation)
 
 
@@ -161,7 +175,7 @@ def _markdown(text: str) -> str:
     return re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text).replace("``", "`")
 
 
-MAKERS = (columns, groups, variables, models, commands, plan)
+MAKERS = (columns, groups, variables, models, commands, plan, single)
 PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in MAKERS}
 
 

@@ -52,10 +52,14 @@ class SinglePlan:
         A model file of the folder (ends in ``.toml``), or the name of a shipped model.
     estimator
         ``name`` is that of an estimator, such as ``"Individual"``; the other keys are its fields.
-    question, text
-        What is asked, and what a reader should know beforehand; both stand at the top of the report.
-    start, fixed
-        Starting values by parameter, and parameters that are not estimated.
+    question
+        What is asked; stands at the top of the report.
+    text
+        What a reader should know beforehand; stands below the question.
+    start
+        Starting values by parameter, where they are not the model's.
+    fixed
+        Parameters that are not estimated.
     """
 
     title: str
