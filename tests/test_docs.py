@@ -4,7 +4,7 @@ What runs, page by page, in a folder that holds a copy of `fits/`:
 
 - ```python blocks, in order, in one namespace;
 - ```console blocks: each line that starts with `$ pkpd` (other commands are for the reader alone);
-- ```toml blocks that start with `title`: each must be a model without a finding.
+- ```toml blocks that start with `title` and have [dynamics]: each must be a model without a finding.
 
 A page whose first line is `<!-- slow -->` runs with `-m slow`. A block after `<!-- not run: why -->` is only read.
 """
@@ -78,7 +78,8 @@ def runs(block: Block) -> bool:
     """Tell whether a block is one that this file runs."""
     if block.language == "console":
         return bool(commands(block))
-    return block.language == "python" or (block.language == "toml" and block.text.startswith("title"))
+    is_model = block.language == "toml" and block.text.startswith("title") and "\n[dynamics]\n" in block.text
+    return block.language == "python" or is_model
 
 
 @pytest.mark.parametrize("page", with_examples())
