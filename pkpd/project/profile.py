@@ -116,7 +116,13 @@ def profile(
             # The path is nearly straight: the next point lies beyond the last two.
             guess = z if before is None else z + (z - before[1]) * (target - value) / (value - before[0])
             z_new, cost, reached = held.minimise(guess, target, 1e-5 * step)
-            if abs(reached - target) > 0.02 * stride:  # the model cannot get there
+            close = 0.02 * stride
+            if abs(reached - target) > close or cost - best - rise > 0.35 * until:
+                # The path may have run into a corner, where the quantity hardly moves; from the estimates it may not.
+                other = held.minimise(start, target, 1e-5 * step)
+                if abs(other[2] - target) <= close and (abs(reached - target) > close or other[1] < cost):
+                    z_new, cost, reached = other
+            if abs(reached - target) > close:  # the model cannot get there
                 if stride > 0.02 * step:
                     stride /= 3
                     continue

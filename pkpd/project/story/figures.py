@@ -225,6 +225,11 @@ def forest(
                 names.append(name)
                 place -= 1
         ax.set_ylim(place + 0.3, 0.7)
+        # What the data do not determine may reach far beyond the axis.
+        sure = [s[k] for _, cases in groups for _, s in cases if s[k].determined]
+        ends = [end for share in sure for end in share.interval(level, max(sds))] + [whole[k]]
+        room = 0.06 * (max(ends) - min(ends))
+        ax.set_xlim(min(ends) - room, max(ends) + room)
         ax.set_title(labels[k])
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
