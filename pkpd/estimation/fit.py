@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.errors import CannotFit, FitError, MismatchError, suggestion
 from pkpd.estimation.base import Estimator, check_handles
 from pkpd.estimation.tree import lay_out
@@ -185,6 +187,26 @@ class Fit:
         if subject not in known:
             raise FitError(f"there is no subject `{subject}`.", where="fit", expected=f"Subjects: {', '.join(known)}.")
         return _at(own, self.estimates.sel(subject=subject))
+
+    def open_ends(self) -> dict[str, str]:
+        """Name the parameters whose interval ends at a bound, where the data set no limit, and on which side.
+
+        Returns
+        -------
+        dict
+            ``"below"``, ``"above"`` or ``"on both sides"`` by parameter; empty for a fit of each subject alone.
+        """
+        table, bounds = self.estimates, self.model.parameters
+        found = {}
+        for name in [] if "subject" in table.dims else table["parameter"].values.tolist():
+            if name not in bounds or table["fixed"].sel(parameter=name).item():
+                continue
+            low, high = (float(table[end].sel(parameter=name)) for end in ("lower", "upper"))
+            at_low = np.isclose(low, bounds[name].lower, rtol=1e-6, atol=0.0)
+            at_high = np.isclose(high, bounds[name].upper, rtol=1e-6, atol=0.0)
+            if at_low or at_high:
+                found[name] = "on both sides" if at_low and at_high else "below" if at_low else "above"
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write to a netCDF file, whole or not at all.

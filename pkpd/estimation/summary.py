@@ -28,6 +28,10 @@ def summary(fit: Fit) -> str:
     else:
         lines += [""]
     lines += [f"Intervals: {fit.attrs['interval']}."]
+    ends = fit.open_ends()
+    if ends:
+        said = ", ".join(f"{name} {side}" for name, side in ends.items())
+        lines += [f"Intervals that end at a bound, where the data set no limit: {said}."]
     lines += _held(fit)
     if not _by_subject(fit):
         lines += _correlations(fit)

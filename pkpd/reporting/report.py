@@ -157,6 +157,9 @@ def _estimates(fit: Fit) -> Section:
         )
         return Section(title="Estimates", blocks=(made,))
     rows = []
+    ends = fit.open_ends()
+    if ends:
+        note += " Open: the interval ends at a bound, where the data set no limit."
     for name in names:
         one = table.sel(parameter=name)
         numbers = {kind: float(one[kind].item()) for kind in ("value", "se", "rse", "lower", "upper", "initial")}
@@ -170,7 +173,7 @@ def _estimates(fit: Fit) -> Section:
                 numbers["rse"],
                 (numbers["lower"], numbers["upper"]),
                 numbers["initial"],
-                "at a bound" if bool(one["at_bound"].item()) else "",
+                "at a bound" if bool(one["at_bound"].item()) else f"open {ends[name]}" if name in ends else "",
             )
         )
     made = Table(

@@ -183,3 +183,27 @@ def test_the_order_of_subjects_in_the_file_does_not_matter(oral, doses, individu
     for subject in "123":
         a, b = (r.estimates["value"].sel(subject=subject).values for r in (other, individual))
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_interval_that_ends_at_a_bound_is_said_to_be_open():
+    model = pkpd.Model(
+        """
+        title = "decay"
+        [units]
+        time = "h"
+        amount = "mg"
+        [parameters]
+        k = { typical = 0.1, unit = "1/h", lower = 0.08, upper = 0.5 }
+        [routes]
+        iv = { into = "a" }
+        [dynamics]
+        equations = "d/dt(a) = -k * a"
+        [outputs]
+        a = { unit = "mg", add = 20 }
+        """
+    )
+    rows = {"ID": [1] * 4, "TIME": [0, 2, 5, 9], "AMT": [100, ".", ".", "."], "DV": [".", 80, 62, 40]}
+    found = pkpd.fit(model, pkpd.read_data(rows), pkpd.Pooled(error="known", interval="profile"))
+    assert found.estimates["lower"].sel(parameter="k").item() == pytest.approx(0.08, rel=1e-6)
+    assert found.open_ends() == {"k": "below"}
+    assert "where the data set no limit: k below" in str(found)

@@ -14,6 +14,7 @@ from pkpd.reporting import Column, Equations, Paragraph, Section, Table
 from pkpd.reporting.html import plain_entities
 
 if TYPE_CHECKING:
+    from pkpd.estimation import Fit
     from pkpd.model import Model
 
 __all__ = ["equation_groups", "model_section"]
@@ -118,8 +119,15 @@ def _estimates(analysis: Analysis) -> Table:
             f"Intervals: {chosen.fit.estimates.attrs.get('interval', '')}, by lmfit's `conf_interval`. Standard "
             f"errors are "
             "symmetric and, with so few data, only a rough guide. No between-subject variability: the data are means.",
+            *_open_ends(chosen.fit),
         ),
     )
+
+
+def _open_ends(fit: Fit) -> list[str]:
+    ends = fit.open_ends()
+    said = ", ".join(f"{name} {side}" for name, side in ends.items())
+    return [f"Open, since the data set no limit before the bound: {said}."] if ends else []
 
 
 def _bounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
