@@ -186,7 +186,7 @@ def test_the_order_of_subjects_in_the_file_does_not_matter(oral, doses, individu
 
 
 def test_an_interval_that_ends_at_a_bound_is_said_to_be_open():
-    model = pkpd.Model(
+    model = Model(
         """
         title = "decay"
         [units]
@@ -203,7 +203,7 @@ def test_an_interval_that_ends_at_a_bound_is_said_to_be_open():
         """
     )
     rows = {"ID": [1] * 4, "TIME": [0, 2, 5, 9], "AMT": [100, ".", ".", "."], "DV": [".", 80, 62, 40]}
-    found = pkpd.fit(model, pkpd.read_data(rows), pkpd.Pooled(error="known", interval="profile"))
+    found = fit(model, read_data(rows), Pooled(error="known", interval="profile"))
     assert found.estimates["lower"].sel(parameter="k").item() == pytest.approx(0.08, rel=1e-6)
     assert found.open_ends() == {"k": "below"}
     assert "where the data set no limit: k below" in str(found)
