@@ -69,7 +69,8 @@ def read(path: Path) -> xr.DataTree:
         )
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
+            # Every node into memory: what is loaded must not depend on the file any more.
+            tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in opened.subtree})
     except Exception as error:  # h5py tells of damage in many ways, RuntimeError and KeyError among them
         raise FitFileError(
             f"the file is damaged, or no netCDF file ({_first_line(error)}).",

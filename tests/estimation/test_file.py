@@ -106,3 +106,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_a_loaded_fit_does_not_need_its_file(tmp_path, pooled):
+    path = tmp_path / "fit.nc"
+    pooled.save(path)
+    loaded = Fit.load(path)
+    path.unlink()
+    assert loaded.identical(pooled)
+    assert str(loaded).splitlines()[0] == str(pooled).splitlines()[0]
