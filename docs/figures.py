@@ -77,9 +77,7 @@ def held(name: str) -> pkpd.Fit:
     folder = DOCS.parent / "fits" / "ketamine_fatigue"
     table = pd.read_csv(folder / "data.csv", na_values=".")
     table.loc[table["MARK"] == "inferred", "MDV"] = 1
-    table = table.drop(columns=["MARK", "SOURCE", "DRUG"]).assign(
-        SD=25, WT=70, OBESE=0, AGE=45, ASIAN=0, JAPANESE=0, DEVICES=2
-    )
+    table = table.drop(columns=["MARK", "SOURCE", "DRUG"]).assign(SD=25, WT=70, AGE=45, ASIAN=0, JAPANESE=0)
     data = pkpd.read_data(table, units={"TIME": "h", "AMT": "mg", "DV": "%"})
     known = pkpd.Pooled(error="known")
     free = pkpd.fit(pkpd.load(folder / "chain.toml"), data, known)
