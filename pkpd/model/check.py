@@ -35,7 +35,7 @@ def raise_errors(model: Model) -> None:
 
 
 def unused_findings(model: Model) -> list[Finding]:
-    """Give parameters, constants, covariates and assignments that nothing uses."""
+    """Give parameters, constants and covariates that nothing uses, and states that no output depends on."""
     at = Finder(model.places)
     used = set(model.outputs)
     for _, expr in expressions(model.parts):
@@ -48,7 +48,26 @@ def unused_findings(model: Model) -> list[Finding]:
             if name not in used:
                 findings.append(at.find((key, name), "unused", f"`{name}` is not used.", severity="warning",
                                         remedy="Use it, or take the row away."))  # fmt: skip
+    seen = _observed(model)
+    for name in model.derivatives if model.outputs else ():
+        if name not in seen:
+            findings.append(at.find(("derivative", name), "unused", f"no output depends on `{name}`.",
+                                    severity="warning", expected=f"Outputs: {', '.join(model.outputs)}.",
+                                    remedy="Let an output or another equation use it, or take it away."))  # fmt: skip
     return findings
+
+
+def _observed(model: Model) -> set[str]:
+    """Give the names that the outputs depend on, near or far."""
+    equations = {**dict(model.assignments), **model.derivatives}
+    seen: set[str] = set()
+    waiting = list(model.outputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(names(equations[name]) if name in equations else ())
+    return seen
 
 
 def open_findings(model: Model) -> list[Finding]:

@@ -100,3 +100,13 @@ def test_models_in_python_are_checked_too():
     )
     with pytest.raises(ModelError, match=r"\[covariates\] age: the covariate `age` is not in UPPER case"):
         Model(covariates=[Covariate(name="age")])
+
+
+def test_a_state_that_no_output_depends_on_is_said():
+    """An effect compartment that the effect does not use is a mistake that would otherwise pass unseen."""
+    from pkpd.model import parts
+
+    kinetics = parts.disposition(1)
+    forgotten = (kinetics + parts.effect_compartment() + parts.emax()).check()
+    assert [f.what for f in forgotten if f.code == "unused"] == ["no output depends on `ce`."]
+    assert not [f for f in (kinetics + parts.effect_compartment() + parts.emax("ce")).check() if f.code == "unused"]

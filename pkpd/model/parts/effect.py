@@ -24,7 +24,10 @@ def effect_compartment(driver: str = "cp", *, unit: str = "mg/L", time: str = "h
 
 
 def linear(driver: str = "cp", *, effect: str = "effect", unit: str = "mg/L", effect_unit: str = "1") -> Model:
-    """Give an effect in proportion to `driver`: ``slope * driver``."""
+    """Give an effect in proportion to `driver`: ``slope * driver``.
+
+    After :func:`effect_compartment` the driver is its state: ``linear("ce")``.
+    """
     slope = f"{effect_unit}/({unit})" if effect_unit != "1" else f"1/({unit})"
     return Model(
         name="linear",
@@ -39,7 +42,10 @@ def linear(driver: str = "cp", *, effect: str = "effect", unit: str = "mg/L", ef
 
 
 def emax(driver: str = "cp", *, effect: str = "effect", unit: str = "mg/L", effect_unit: str = "1") -> Model:
-    """Give a saturable effect: ``emax * driver / (ec50 + driver)``."""
+    """Give a saturable effect: ``emax * driver / (ec50 + driver)``.
+
+    After :func:`effect_compartment` the driver is its state: ``emax("ce")``.
+    """
     return Model(
         name="emax",
         title="Emax effect",
@@ -51,7 +57,10 @@ def emax(driver: str = "cp", *, effect: str = "effect", unit: str = "mg/L", effe
 
 
 def sigmoid(driver: str = "cp", *, effect: str = "effect", unit: str = "mg/L", effect_unit: str = "1") -> Model:
-    """Give a sigmoid effect: ``emax * driver ** gamma / (ec50 ** gamma + driver ** gamma)``."""
+    """Give a sigmoid effect: ``emax * driver ** gamma / (ec50 ** gamma + driver ** gamma)``.
+
+    After :func:`effect_compartment` the driver is its state: ``sigmoid("ce")``.
+    """
     steepness = Parameter(name="gamma", typical=2.0, label="steepness")
     return Model(
         name="sigmoid",

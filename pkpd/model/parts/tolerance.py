@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pkpd.model.model import Model, Need
+from pkpd.model.output import Output
 from pkpd.model.parameter import Parameter
 
 
@@ -34,4 +35,5 @@ def tolerance(
             {output} = {effect} / (1 + modulator / m50)
             d/dt(modulator) = ktol * ({driver} - modulator)
         """,
+        outputs=[Output(name=output, unit=effect_unit, label="effect under tolerance")],
     )
