@@ -21,7 +21,7 @@ def number(value: float, digits: int = 4, decimals: int | None = None) -> str:
 
     Examples
     --------
-    >>> number(-38.7), number(0.25305), number(0.00001234), number(float("inf")), number(-0.04, decimals=1)
+    >>> number(-38.7), number(0.25306), number(0.00001234), number(float("inf")), number(-0.04, decimals=1)
     ('−38.7', '0.2531', '1.234×10⁻⁵', '∞', '0.0')
     """
     if math.isnan(value):
