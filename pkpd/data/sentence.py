@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from pkpd import units
@@ -203,13 +204,22 @@ class _Reader:
             given["n"] = self.whole_number()
             if not self.accept("times"):
                 self.not_understood(self.next, "The word is `times`.")
-        elif not any(a.text == "steady" and b.text == "state" for a, b in zip(self.tokens, self.tokens[1:])):
+        elif not self.steady_follows():
             self.wrong(
                 token,
                 "It is not said how many doses are given.",
                 remedy="Add the number of doses, as in `every 84 h x 8`.",
             )
         return given
+
+    def steady_follows(self) -> bool:
+        """Whether this dose, before the next one is joined to it, says `steady state`."""
+        words = []
+        for token in self.tokens[self.position :]:
+            if token.text.lower() in _JOINERS:
+                break
+            words.append(token.text.lower())
+        return any(pair == ("steady", "state") for pair in pairwise(words))
 
     def amount_unit(self) -> tuple[str, str | None]:
         token = self.take()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 
+#: A larger model would keep the compiler busy for minutes.
+MOST_STATES = 400
 #: Threads that ask for the same code at once must not all compile it.
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -123,6 +125,13 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
                 expected="Known: " + ", ".join(known) + ".",
                 remedy=f"Did you mean `{hint}`?" if hint else None,
             )
+    if len(model.states) > MOST_STATES:
+        raise ModelError(
+            f"it has {len(model.states)} states.",
+            where=f"model {model.name}",
+            expected=f"At most {MOST_STATES} are compiled.",
+            remedy="Lump states that move together.",
+        )
     if not observables:
         raise ModelError(
             "there is nothing to predict.",

@@ -24,6 +24,7 @@ from pkpd import units
 from pkpd.data.events import Evid, Mode
 from pkpd.engine.workspace import COVARIATES, ENDLESS, INSTEAD, OBSERVATION, ON_TOP, OVERLAP, RESET, STEADY, WITHOUT_END
 from pkpd.errors import Finding, MismatchError, did_you_mean
+from pkpd.model.expression import evaluate, names, to_text
 
 if TYPE_CHECKING:
     from pkpd.data.events import Events
@@ -117,6 +118,7 @@ class _Binding:
         dosing = np.flatnonzero(np.isin(events.evid, (Evid.DOSE, Evid.RESET_DOSE)))
         output = self._outputs()
         covariates = self._covariates()
+        self._check_factors(covariates)
         self._check_doses(dosing)
         route_of_row, factor = self._routes(dosing)
         if self.findings:
@@ -188,6 +190,29 @@ class _Binding:
                 self._find("covariate", f"{name} is not a number.", remedy="Give a value for every subject.", row=row)
             values[:, j] = column
         return values
+
+    def _check_factors(self, covariates: Floats) -> None:
+        """The factor of a parameter that is positive must be positive for the covariates of every row."""
+        if self.findings or not len(self.events):
+            return
+        known = dict(zip(self.model.covariates, covariates.T, strict=True))
+        for parameter in self.model.parameters.values():
+            if parameter.times is None or parameter.transform == "none":
+                continue
+            with np.errstate(all="ignore"):
+                factor = np.broadcast_to(evaluate(parameter.times, known), len(self.events))
+            bad = np.flatnonzero(~((factor > 0) & np.isfinite(factor)))
+            if not len(bad):
+                continue
+            row = int(bad[0])
+            values = ", ".join(f"{n} = {known[n][row]:g}" for n in sorted(names(parameter.times)) if n in known)
+            self._find(
+                "covariate",
+                f"the factor of `{parameter.name}`, {to_text(parameter.times)}, is {factor[row]:g} at {values}.",
+                expected=f"`{parameter.name}` is positive, so its factor is positive.",
+                remedy="The model was not made for such a value: check it, or use another model.",
+                row=row,
+            )
 
     def _converted(self, values: Floats, unit: str, wanted: str, what: str) -> Floats:
         try:

@@ -163,11 +163,15 @@ def _join_equations(
             findings.append(_twice(f"`{name}`", assignments[name], expr))
     derivatives = dict(first["derivatives"])
     for name, expr in second["derivatives"].items():
-        if name in derivatives:
-            derivatives[name] = add(derivatives[name], expr)
-            joined["places"].pop(("derivative", name), None)  # it now stands in no one place
-        else:
+        mine = derivatives.get(name)
+        if mine is None:
             derivatives[name] = expr
+        elif mine != expr:  # what says the same is the same, as for rows
+            doubled = [term for term in _terms(expr) if term in _terms(mine)]
+            if doubled:
+                findings.append(_doubled(name, *doubled[0]))
+            derivatives[name] = add(mine, expr)
+            joined["places"].pop(("derivative", name), None)  # it now stands in no one place
     initials = dict(first["initials"])
     for name, expr in second["initials"].items():
         if initials.setdefault(name, expr) != expr:
@@ -175,6 +179,32 @@ def _join_equations(
     joined["assignments"] = in_order(assignments)
     joined["derivatives"] = derivatives
     joined["initials"] = initials
+
+
+def _terms(expr: Expr, sign: int = 1) -> list[tuple[int, Expr]]:
+    """Give the terms of a sum, each with its sign."""
+    if isinstance(expr, Call) and expr.op in ("+", "-"):
+        return _terms(expr.args[0], sign) + _terms(expr.args[1], sign if expr.op == "+" else -sign)
+    if isinstance(expr, Call) and expr.op == "neg":
+        return _terms(expr.args[0], -sign)
+    if (
+        isinstance(expr, Call)
+        and expr.op in ("*", "/")
+        and isinstance(first := expr.args[0], Call)
+        and first.op == "neg"
+    ):
+        return [(-sign, Call(expr.op, (first.args[0], expr.args[1])))]
+    return [(sign, expr)]
+
+
+def _doubled(name: str, sign: int, term: Expr) -> Finding:
+    return Finding(
+        code="join",
+        what=f"both models have the term `{'-' if sign < 0 else '+'} {to_text(term)}` in d/dt({name}), which would count "
+        "twice.",
+        expected="A flow belongs to one of the models.",
+        remedy="Take it out of one, or rename what it is made of: model.rename(…).",
+    )
 
 
 def _twice(name: str, mine: Expr, other: Expr) -> Finding:

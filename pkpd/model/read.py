@@ -114,6 +114,7 @@ def _toml(text: str, file: str | None) -> dict[str, Any]:
                 where=Source(text="", file=file).where(number, match.start() + 1),
                 expected="At most 12 are read.",
             )
+    text = text.removeprefix("\ufeff")  # a byte order mark, as some editors write it
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -140,3 +140,10 @@ def test_what_is_printed_reads_back(amount, per, route, over, repeats, time):
     assert back.amount == pytest.approx(dose.amount, rel=1e-5)
     assert back.time == pytest.approx(dose.time, rel=1e-5)
     assert (back.per, back.route, back.over, back.every, back.n) == (per, route, over, every, n)
+
+
+def test_steady_state_in_any_case_and_of_its_own_dose():
+    (dose,) = Regimen.read("35 mg iv every 24 h at Steady State").doses
+    assert (dose.ss, dose.every) == (1, 24)
+    with pytest.raises(DoseError, match="how many doses"):
+        Regimen.read("35 mg iv every 24 h; 20 mg iv every 12 h at steady state")

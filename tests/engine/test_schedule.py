@@ -113,3 +113,10 @@ def test_states_start_at_time_zero():
     program = compile_model(model)
     late = Events.from_regimens([("1", Regimen(()), [5.0, 10.0], {})], outputs=["x"])
     np.testing.assert_allclose(predict(program, bind(program, late), [0.1]).f, np.exp([-0.5, -1.0]), rtol=1e-7)
+
+
+def test_a_covariate_that_turns_a_volume_negative_is_refused(program):
+    with pytest.raises(MismatchError) as caught:
+        bind(program, events(Dose(10, route="iv"), covariates={"WT": -70.0}))
+    text = str(caught.value)
+    assert "the factor of `v`, WT / 70, is -1 at WT = -70" in text and "`cl`" in text

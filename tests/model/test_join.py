@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkpd.errors import ModelError, UnitError
-from pkpd.model import Input, Model, Need, Parameter, Route
+from pkpd.model import Input, Model, Need, Parameter, Route, parts
 from pkpd.model.expression import to_text
 
 KA = Parameter(name="ka", typical=1.0, unit="1/h")
@@ -98,3 +98,14 @@ def test_rename_refuses_what_is_not_there_or_taken(text):
 def test_only_models_are_joined():
     with pytest.raises(TypeError):
         disposition() + 3  # type: ignore[operator]
+
+
+def test_what_both_models_say_counts_once_or_is_refused():
+    """The same elimination in both must not double it."""
+    one = parts.disposition(1)
+    assert (one + one).derivatives == one.derivatives
+    with pytest.raises(ModelError, match="count twice"):
+        parts.disposition(2) + one.rename(v1="v1")
+    oral = one + parts.absorption()
+    with pytest.raises(ModelError, match="ka"):
+        oral + parts.absorption()
