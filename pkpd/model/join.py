@@ -200,8 +200,7 @@ def _terms(expr: Expr, sign: int = 1) -> list[tuple[int, Expr]]:
 def _doubled(name: str, sign: int, term: Expr) -> Finding:
     return Finding(
         code="join",
-        what=f"both models have the term `{'-' if sign < 0 else '+'} {to_text(term)}` in d/dt({name}), which would count "
-        "twice.",
+        what=f"both models have `{'-' if sign < 0 else '+'} {to_text(term)}` in d/dt({name}): it would count twice.",
         expected="A flow belongs to one of the models.",
         remedy="Take it out of one, or rename what it is made of: model.rename(…).",
     )
