@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pkpd.errors import FitFileError
@@ -39,6 +40,7 @@ def write_all(folder: Path, files: Mapping[str, bytes | Callable[[Path], None]])
     """Write files into a folder, all of them or none.
 
     They are made in a hidden folder beside their places; only when all are there do they take these, one by one.
+    If one of them cannot, those that stood there before come back.
 
     Parameters
     ----------
@@ -55,30 +57,88 @@ def write_all(folder: Path, files: Mapping[str, bytes | Callable[[Path], None]])
     Raises
     ------
     FitFileError
-        The folder cannot be written to, or the disk is full.
+        The folder cannot be written to, something stands in the place of a file, or the disk is full.
     """
+    for name in files:
+        _check_target(folder, name)
     place: Path | None = None
     try:
         place = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        new, old = place / "new", place / "old"
         for name, content in files.items():
-            target = place / name
+            target = new / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if callable(content):
                 content(target)
             else:
                 target.write_bytes(content)
-        written = []
         for name in files:
-            final = folder / name
-            final.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(place / name, final)
-            written.append(final)
-        return written
+            if os.path.lexists(folder / name):
+                _keep(folder / name, old / name)
+        _move(folder, list(files), new, old)
+        return [folder / name for name in files]
     except OSError as error:
         raise _cannot_write(folder, error) from error
     finally:
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _check_target(folder: Path, name: str) -> None:
+    """Refuse a file whose place is taken by a folder, or whose folder is a file."""
+    final = folder / name
+    if final.is_dir():
+        raise FitFileError(
+            "the results cannot be written: this is a folder.",
+            where=str(final),
+            expected="A file, or nothing, at this place.",
+            remedy="Move the folder away, or give it another name.",
+        )
+    for parent in final.parents:
+        if parent == folder:
+            return
+        if os.path.lexists(parent) and not parent.is_dir():
+            raise FitFileError(
+                "the results cannot be written: this is a file.",
+                where=str(parent),
+                expected="A folder, or nothing, at this place.",
+                remedy="Move the file away, or give it another name.",
+            )
+
+
+def _keep(path: Path, copy: Path) -> None:
+    """Give a file a second name, so that it can come back; a copy where the file system has no links."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _move(folder: Path, names: Sequence[str], new: Path, old: Path) -> None:
+    """Move files to their places; if one cannot be moved, those before it are taken back."""
+    moved: list[str] = []
+    made: list[Path] = []
+    try:
+        for name in names:
+            final = folder / name
+            missing = [parent for parent in final.parents if not parent.exists()]
+            for parent in reversed(missing):
+                parent.mkdir(exist_ok=True)
+                made.append(parent)
+            os.replace(new / name, final)
+            moved.append(name)
+    except BaseException:
+        for name in moved:
+            with suppress(OSError):
+                if os.path.lexists(old / name):
+                    os.replace(old / name, folder / name)
+                else:
+                    (folder / name).unlink()
+        for parent in reversed(made):
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def check_writable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,65 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(FitFileError, match="cannot be written"):
         check_writable(tmp_path / "nowhere")
+
+
+OLD = {"report.html": "old report", "result.nc": "old result", "tables/a.csv": "old table"}
+NEW = {"report.html": b"new report", "result.nc": b"new result", "figures/b.svg": b"new figure", "tables/a.csv": b"x"}
+
+
+def old_results(folder: Path) -> None:
+    for name, text in OLD.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def texts_in(folder: Path) -> dict[str, str]:
+    return {name: (folder / name).read_text() for name in files_in(folder)}
+
+
+def test_old_files_are_replaced(tmp_path):
+    old_results(tmp_path)
+    write_all(tmp_path, NEW)
+    assert texts_in(tmp_path) == {name: content.decode() for name, content in NEW.items()}
+
+
+def test_a_file_in_the_place_of_a_folder_replaces_nothing(tmp_path):
+    for name in ("report.html", "tables"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(FitFileError, match=r"tables: .*this is a file"):
+        write_all(tmp_path, NEW)
+    assert texts_in(tmp_path) == {"report.html": "old", "tables": "old"}
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_folder_in_the_place_of_a_file_replaces_nothing(tmp_path):
+    old_results(tmp_path)
+    (tmp_path / "figures" / "b.svg").mkdir(parents=True)
+    with pytest.raises(FitFileError, match=r"b\.svg: .*this is a folder"):
+        write_all(tmp_path, NEW)
+    assert texts_in(tmp_path) == OLD
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize(
+    "error, raised", [(OSError(13, "Permission denied"), FitFileError), (KeyboardInterrupt(), KeyboardInterrupt)]
+)
+def test_what_was_moved_comes_back(tmp_path, monkeypatch, error, raised, links):
+    old_results(tmp_path)
+    replace = os.replace
+
+    def stop(source, target):
+        if Path(target).name == "a.csv" and "new" in Path(source).parts:
+            raise error
+        replace(source, target)
+
+    def no_links(*args, **kwargs):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("os.replace", stop)
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+    with pytest.raises(raised):
+        write_all(tmp_path, NEW)
+    assert texts_in(tmp_path) == OLD
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "result.nc", "tables"]
