@@ -190,6 +190,30 @@ DOSE = ("--dose", "35 mg iv")
         ((*KET, *DOSE, "--until", "24", "--plot", "x.gif"), 2, ".png, .svg or .pdf"),
         ((*KET, *DOSE, "--until", "24", "--unit-of-time", "mg"), 2, "no unit of time"),
         ((*KET, *DOSE, *DOSE, "--until", "24"), 2, "two arms"),
+        ((*KET, *DOSE, "--until", "24", "--seed", "1", "--n", "3.9"), 2, "--n: `3.9` is not a whole number"),
+        ((*KET, *DOSE, "--until", "24", "--seed", "1", "--uncertainty", "2.7"), 2, "--uncertainty: `2.7`"),
+        ((*KET, *DOSE, "--until", "24", "--n", "3", "--seed", "1.5"), 2, "--seed: `1.5`"),
+        ((*KET, *DOSE, "--until", "24", "--threads", "1.5"), 2, "--threads: `1.5`"),
+        ((*KET, *DOSE, "--until", "24", "--threads=two"), 2, "--threads: `two`"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "same.x", "--netcdf", "same.x"), 2, "--csv and --netcdf name the"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "a.png", "--plot", "./a.png"), 2, "--csv and --plot name the same"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "a.csv", "--wt", "-70"), 1, "the factor of `v1`, WT / 70, is -1"),
+        (
+            (
+                "simulate",
+                "theophylline_boeckmann1994",
+                "--dose",
+                "320 mg oral",
+                "--until",
+                "24",
+                "--n",
+                "30000000000",
+                "--seed",
+                "1",
+            ),
+            2,
+            "30,000,000,000 subjects",
+        ),
         (("simulate", "ketamine_kamp2002", *DOSE, "--until", "24"), 1, "Did you mean `ketamine_kamp2020`"),
         (("simulate", "nowhere.toml", *DOSE, "--until", "24"), 1, "nowhere.toml"),
         ((*KET, "--dose", "35 mgg iv", "--until", "24"), 1, "mgg"),
@@ -295,6 +319,28 @@ def test_a_fault_of_the_program_is_said_to_be_one(
     assert main(["models"]) == 1
     said = capsys.readouterr().err
     assert "RuntimeError: out of cheese" in said and "fault in the program" in said and "Traceback" not in said
+
+
+def test_an_output_that_is_no_number_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine.toml"
+    equations = PEOPLE.replace("cp = central / v", "cp = central / v\nx = log(kk - 2)") + 'x = { unit = "1" }\n'
+    model.write_text(equations.replace("[routes]", "kk = { typical = 1.0 }\n[routes]"), encoding="utf-8")
+    files = ("--csv", str(tmp_path / "x.csv"), "--plot", str(tmp_path / "x.png"))
+    assert main(["simulate", str(model), "--dose", "1 mg iv", "--until", "2", *files]) == 1
+    said = capsys.readouterr()
+    assert "`x` is nan at t = 0 h" in said.err and "Warning" not in said.err
+    assert said.out == ""
+    assert os.listdir(tmp_path) == ["mine.toml"]
+
+
+def test_subjects_who_differ_in_nothing_that_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine.toml"
+    model.write_text(PEOPLE, encoding="utf-8")
+    words = ["simulate", str(model), "--dose", "100 mg iv", "--until", "2", "--n", "4", "--seed", "2"]
+    assert main([*words, "--observe", "v"]) == 0
+    assert "v is the same in every subject" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "the same in every subject" not in capsys.readouterr().out
 
 
 def test_nothing_half_written_when_a_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

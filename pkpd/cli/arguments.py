@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ import numpy as np
 from pkpd.errors import DataError, UnitError, UsageError, suggestion
 
 if TYPE_CHECKING:
+    from cyclopts import Token
+
     from pkpd.data import Regimen
     from pkpd.model import Model
     from pkpd.simulation.source import Source
@@ -201,6 +203,38 @@ def times_of(
     grid += [moment for stop in stops for moment in stop + fine]
     inside = np.unique(np.array([moment for moment in grid if 0 <= moment <= until]))
     return inside[np.r_[True, np.diff(inside) > 1e-9 * until]]
+
+
+def whole_number(_: object, tokens: Sequence[Token]) -> int:
+    """Read a whole number; unlike the framework's own reading, without rounding."""
+    token = tokens[0]
+    try:
+        return int(token.value)
+    except ValueError as error:
+        option = token.keyword or "--n"
+        raise UsageError(
+            f"`{token.value}` is not a whole number.",
+            where=option,
+            expected="A whole number, in digits alone.",
+            remedy=f"Write {option} {100 if option in ('--n', '--uncertainty') else 1}.",
+        ) from error
+
+
+def check_different(files: Mapping[str, Path | None]) -> None:
+    """Refuse two options that name the same file."""
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        place = path.resolve()
+        if place in seen:
+            raise UsageError(
+                f"{seen[place]} and {option} name the same file, {path}.",
+                where="pkpd simulate",
+                expected="A file of its own for each: the later would overwrite the earlier.",
+                remedy=f"Give {option} another name.",
+            )
+        seen[place] = option
 
 
 def check_figure(path: Path) -> None:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from pkpd.cli.arguments import arms_of, check_figure, covariates_of, pair, scale_of, source_of, times_of
+from pkpd.cli.arguments import (
+    arms_of,
+    check_different,
+    check_figure,
+    covariates_of,
+    pair,
+    scale_of,
+    source_of,
+    times_of,
+    whole_number,
+)
 from pkpd.cli.files import check_writable, whole
 from pkpd.cli.screen import aligned, stages
 from pkpd.errors import UsageError
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
     from pkpd.simulation.outcome import Simulation
 
 _MANY = Parameter(consume_multiple=False, negative_iterable=())
+_WHOLE = Parameter(converter=whole_number)
 
 
 def simulate(
@@ -35,15 +46,15 @@ def simulate(
     covariate: Annotated[list[str] | None, _MANY] = None,
     observe: Annotated[list[str] | None, _MANY] = None,
     target: Annotated[list[str] | None, _MANY] = None,
-    n: int | None = None,
+    n: Annotated[int | None, _WHOLE] = None,
     variability: Annotated[list[str] | None, _MANY] = None,
-    seed: int | None = None,
-    uncertainty: int | None = None,
+    seed: Annotated[int | None, _WHOLE] = None,
+    uncertainty: Annotated[int | None, _WHOLE] = None,
     plot: Path | None = None,
     log: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     csv: Path | None = None,
     netcdf: Path | None = None,
-    threads: int | None = None,
+    threads: Annotated[int | None, _WHOLE] = None,
     **covariates: str,
 ) -> int:
     """Simulate a model under one or more dosing regimens.
@@ -101,6 +112,7 @@ def simulate(
     """
     from pkpd.simulation.simulate import compute
 
+    check_different({"--csv": csv, "--netcdf": netcdf, "--plot": plot})
     for path in (plot, csv, netcdf):
         if path is not None:
             check_writable(path)

@@ -124,6 +124,19 @@ def gather(
     )
 
 
+def count(model: Model, *, n: int | None, uncertainty: bool | int, covariates: Covariates) -> tuple[int, int]:
+    """Give the numbers of draws and of subjects that :func:`gather` would make.
+
+    Raises
+    ------
+    UsageError
+        `n` or `uncertainty` is no count.
+    MismatchError
+        The number of subjects does not fit the covariates.
+    """
+    return max(_count_draws(uncertainty), 1), _count_subjects(model, n, covariates)
+
+
 def typical_cohort(model: Model, covariates: Covariates) -> Cohort:
     """Give the typical subject alone."""
     return gather(

@@ -257,6 +257,75 @@ def test_equations_that_blow_up() -> None:
         pkpd.simulate(model, "1 mg iv", times=[0, 0.5, 2])
 
 
+def with_output(text: str) -> pkpd.Model:
+    return pkpd.Model(
+        "[parameters]\nk = { typical = 1.0, unit = '1/h', iiv = 0.5 }\none = { typical = 1.0 }\n"
+        "[constants]\nhourly = { value = 1.0, unit = '1/h' }\n"
+        "[routes]\niv = { into = 'a' }\n[dynamics]\n"
+        f'equations = """\nd/dt(a) = -k * a\nd/dt(clock) = one * hourly\nx = {text}\n"""\n'
+        "[outputs]\nx = { unit = '1' }\n"
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "text, times, says",
+    [
+        ("log(one - 2)", [0, 1], r"subject 1 of arm 'first': `x` is nan at t = 0 h"),
+        ("log(1.5 - clock)", [0, 1, 2, 3], r"subject 1 of arm 'first': `x` is nan at t = 2 h"),
+        ("1 / clock", [0, 1], r"`x` is inf at t = 0 h"),
+        ("log(clock)", [0, 1], r"`x` is -inf at t = 0 h"),
+    ],
+)
+def test_outputs_that_are_no_numbers(text: str, times: list[float], says: str) -> None:
+    with pytest.raises(SolveError, match=says):
+        pkpd.simulate(with_output(text), {"first": "1 mg iv"}, times=times)
+
+
+def test_who_has_an_output_that_is_no_number() -> None:
+    ratio = pkpd.simulate(with_output("k / hourly"), "1 mg iv", times=[1], n=50, seed=3)["x"].values.ravel()
+    first = int(np.flatnonzero(ratio > 1)[0]) + 1
+    assert first > 1
+    with pytest.raises(SolveError, match=rf"subject {first} of arm 'b': `x` is nan at t = 1 h"):
+        pkpd.simulate(with_output("log(one - k / hourly)"), {"b": "1 mg iv"}, times=[1, 2], n=50, seed=3)
+
+
+@pytest.mark.parametrize(
+    "name, dose, covariates, says",
+    [
+        ("midazolam_brill2014", "3 mg iv", {"WT": 30}, r"`v1`, 1 \+ 0\.0105 \* \(WT - 127\), is -0\.0185"),
+        ("ketamine_kamp2020", "3 mg iv", {"WT": -70}, r"WT = -70 kg the factor of `v1`, WT / 70, is -1"),
+        ("ketamine_kamp2020", "3 mg iv", {"WT": [70, 0, -1]}, r"is 0 for subject 2\. 2 subjects have such a factor"),
+        ("ketamine_perezruixo2021", "56 mg nasal", {"AGE": 200}, r"AGE = 200 year the factor of `qh`.*is -1\.03"),
+    ],
+)
+def test_covariates_beyond_the_model(name: str, dose: str, covariates: dict[str, object], says: str) -> None:
+    with pytest.raises(MismatchError, match=says):
+        pkpd.simulate(pkpd.load(name), dose, times=[0, 1], covariates=covariates)
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (
+            {"n": 30_000_000_000, "seed": 1},
+            "60,000,000,000 numbers: 30,000,000,000 subjects x 1 draw x 2 times x 1 arm",
+        ),
+        ({"uncertainty": 10**12, "seed": 1}, "1 subject x 1,000,000,000,000 draws"),
+    ],
+)
+def test_more_numbers_than_any_memory_holds(options: dict[str, int], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        pkpd.simulate(ONE, "100 mg iv", times=[0, 1], **options)  # type: ignore[arg-type]
+
+
+def test_outputs_that_do_not_depend_on_what_varies() -> None:
+    notes = pkpd.simulate(with_output("clock + one"), "1 mg iv", times=[0, 1], n=5, seed=1).attrs["notes"]
+    assert "x is the same in every subject" in notes and "(k)" in notes
+    assert "notes" not in pkpd.simulate(with_output("clock + one"), "1 mg iv", times=[0, 1]).attrs
+    assert "notes" not in pkpd.simulate(ONE, "100 mg iv", times=[0, 1], n=5, seed=1).attrs
+
+
 def test_netcdf_round_trip(tmp_path) -> None:  # type: ignore[no-untyped-def]
     import xarray as xr
 
