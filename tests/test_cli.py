@@ -195,6 +195,7 @@ DOSE = ("--dose", "35 mg iv")
         ((*KET, *DOSE, "--until", "24", "--n", "3", "--seed", "1.5"), 2, "--seed: `1.5`"),
         ((*KET, *DOSE, "--until", "24", "--threads", "1.5"), 2, "--threads: `1.5`"),
         ((*KET, *DOSE, "--until", "24", "--threads=two"), 2, "--threads: `two`"),
+        ((*KET, *DOSE, "--until", "24", "--n", "1_0", "--seed", "1"), 2, "--n: `1_0`"),
         ((*KET, *DOSE, "--until", "24", "--csv", "same.x", "--netcdf", "same.x"), 2, "--csv and --netcdf name the"),
         ((*KET, *DOSE, "--until", "24", "--csv", "a.png", "--plot", "./a.png"), 2, "--csv and --plot name the same"),
         ((*KET, *DOSE, "--until", "24", "--csv", "a.csv", "--wt", "-70"), 1, "the factor of `v1`, WT / 70, is -1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _STEPS = (1.0, 2.0, 2.5, 5.0)
 _POINTS = 481
 _STOPS = 60
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
 def source_of(name: str, changed: dict[str, float], *, drawn: bool) -> Source:
@@ -208,16 +210,15 @@ def times_of(
 def whole_number(_: object, tokens: Sequence[Token]) -> int:
     """Read a whole number; unlike the framework's own reading, without rounding."""
     token = tokens[0]
-    try:
+    if _WHOLE.fullmatch(token.value):
         return int(token.value)
-    except ValueError as error:
-        option = token.keyword or "--n"
-        raise UsageError(
-            f"`{token.value}` is not a whole number.",
-            where=option,
-            expected="A whole number, in digits alone.",
-            remedy=f"Write {option} {100 if option in ('--n', '--uncertainty') else 1}.",
-        ) from error
+    option = token.keyword or "pkpd simulate"
+    raise UsageError(
+        f"`{token.value}` is not a whole number.",
+        where=option,
+        expected="A whole number, in digits alone.",
+        remedy=f"Write {option} {100 if option in ('--n', '--uncertainty') else 1}.",
+    )
 
 
 def check_different(files: Mapping[str, Path | None]) -> None:

@@ -247,7 +247,7 @@ def _natural(model: Model, typical: Typical, transformed: np.ndarray) -> np.ndar
     for column, parameter in enumerate(model.parameters.values()):
         there = transformed[..., column]
         # Back and forth through a logarithm is not exact: who is at the centre gets the typical value itself.
-        values[..., column] = np.where(
-            there == typical.centre[column], typical.natural[column], parameter.inverse(there)
-        )
+        with np.errstate(over="ignore"):  # the engine says who has an infinite parameter
+            natural = parameter.inverse(there)
+        values[..., column] = np.where(there == typical.centre[column], typical.natural[column], natural)
     return values

@@ -282,6 +282,12 @@ def test_outputs_that_are_no_numbers(text: str, times: list[float], says: str) -
         pkpd.simulate(with_output(text), {"first": "1 mg iv"}, times=times)
 
 
+@pytest.mark.filterwarnings("error")
+def test_variances_that_no_number_holds() -> None:
+    with pytest.raises(SolveError, match="cl = inf"):
+        pkpd.simulate(ONE, "100 mg iv", times=[0, 1], n=20, seed=1, variability={"cl": 1e7})
+
+
 def test_who_has_an_output_that_is_no_number() -> None:
     ratio = pkpd.simulate(with_output("k / hourly"), "1 mg iv", times=[1], n=50, seed=3)["x"].values.ravel()
     first = int(np.flatnonzero(ratio > 1)[0]) + 1
