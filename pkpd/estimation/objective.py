@@ -21,11 +21,12 @@ from pkpd.estimation.coordinates import Coordinates
 from pkpd.estimation.identify import silent
 from pkpd.likelihood import Problem, Spread
 
-__all__ = ["Objective", "Point"]
+__all__ = ["REFUSED", "Objective", "Point"]
 
 # What a trial step is told when the model cannot be solved there, or an SD has shrunk beyond its room: a residual so
-# large that the search turns back, so small that its square is still a number.
-REFUSED = 1e10
+# large that the search turns back, from whatever start, so small that its square is still a number. No point with
+# larger residuals is one to search from.
+REFUSED = 1e100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,13 @@ class Point:
     def deviance(self) -> float:
         """-2 log L on the scale of the laws, without the constant n log(2 pi)."""
         return float(self.u @ self.u + 2 * np.log(self.spread.sd).sum())
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all of it is finite, and every SD above 0: the likelihood is a number here, and so are its slopes."""
+        sd = self.spread.sd
+        sizes = (np.abs(self.u), np.abs(self.mean_z), np.abs(self.log_sd_z))
+        return bool((sd > 0).all() and np.isfinite(sd).all() and all((size < REFUSED).all() for size in sizes))
 
     @property
     def gradient(self) -> np.ndarray:
@@ -135,7 +143,7 @@ class Objective:
             rows = (self.observed - spread.mean) / spread.sd
             if self.reference is not None:
                 rows = np.concatenate([rows, np.sqrt(self.room + 2 * np.log(spread.sd / self.reference))])
-        if not np.isfinite(rows).all():
+        if not (np.abs(rows) < REFUSED).all():
             return np.full(rows.size, REFUSED)
         squares = float(rows @ rows)
         if squares < self._least:
@@ -145,13 +153,14 @@ class Objective:
     def jacobian(self, z: np.ndarray) -> np.ndarray:
         """Give the derivatives of the residuals with respect to the free values, (n or 2n, F)."""
         point = self.at(z)
-        self.path.append((point.deviance, self.values(z)))
+        if point.is_sound:
+            self.path.append((point.deviance, self.values(z)))
         rows = -point.mean_z
         if self.reference is not None:
             with np.errstate(all="ignore"):
                 v = np.sqrt(self.room + 2 * np.log(point.spread.sd / self.reference))
                 rows = np.vstack([rows - point.u[:, None] * point.log_sd_z, point.log_sd_z / v[:, None]])
-        rows = np.where(np.isfinite(rows), rows, 0.0)
+        rows = np.where(np.abs(rows) < REFUSED, rows, 0.0)
         # A column of rounding errors would send the search astray; one of zeros leaves its parameter where it is.
         size = self.coordinates.size(self._full(z))[self.coordinates.free]
         rows[:, silent(rows, size)] = 0.0

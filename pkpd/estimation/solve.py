@@ -9,7 +9,7 @@ import numpy as np
 from pkpd.errors import CannotFit, SolveError
 from pkpd.estimation.coordinates import Coordinates
 from pkpd.estimation.judge import Run, Solution, judge
-from pkpd.estimation.objective import Objective
+from pkpd.estimation.objective import REFUSED, Objective, Point
 from pkpd.estimation.search import search
 from pkpd.estimation.settings import Settings
 from pkpd.estimation.starts import draw_starts
@@ -45,16 +45,20 @@ def solve(problem: Problem, settings: Settings, tick: Callable[[], None] | None 
     _check_counts(problem, coordinates, settings)
     start = coordinates.forward(coordinates.initial)[coordinates.free]
     _check_start(problem, coordinates, start)
-    runs = []
+    runs: list[Run] = []
+    reasons: list[SolveError | CannotFit] = []
     for candidate in draw_starts(coordinates, settings.starts, settings.seed, settings.spread, problem.subjects):
         try:
             runs.append(_climb(problem, coordinates, candidate, settings, tick))
-        except (SolveError, CannotFit):
-            continue  # a random start may lie where the model cannot be solved; the first start has been checked
+        except (SolveError, CannotFit) as error:
+            reasons.append(error)  # a random start may lie where the model cannot be solved; others may lead on
     if not runs:
+        if len(reasons) == 1:
+            raise reasons[0]
         raise CannotFit(
-            "no start led anywhere.",
+            f"none of {len(reasons)} starts led anywhere. The first: {reasons[0].what}",
             where=problem.where,
+            expected="At least one search ends where the likelihood is a number.",
             remedy="Start nearer to the data, or bound the parameters.",
         )
     # Of equal minima (the two of flip-flop kinetics, for instance), the one found first: from the model's own values.
@@ -75,7 +79,9 @@ def _climb(
     follows = problem.residuals.follow_prediction
     moves = not scaled and (follows or bool(coordinates.free[coordinates.count :].any()))
     z, evaluations, path = start, 0, []
-    sd = Objective(problem, coordinates).spread_at(start).sd
+    point = Objective(problem, coordinates).at(start)
+    _check_sound(problem, point, "starts")
+    sd = point.spread.sd
     room, settled = 40.0, False
     for _ in range(_ROUNDS):
         objective = Objective(
@@ -96,10 +102,13 @@ def _climb(
         evaluations += objective.evaluations
         path += objective.path
         point = objective.at(z)
+        _check_sound(problem, point, "ended")
         if not (follows if scaled else moves):
             settled = True
             break
         before, sd = sd, objective.spread_at(z).sd
+        if not ((sd > 0) & (sd < np.inf)).all():
+            raise _astray(problem, point.f, sd, "ended")
         settled = bool(np.all(np.abs(np.log(sd / before)) < (1e-8 if scaled else 1e-4))) and room < 40
         if settled:
             break
@@ -113,6 +122,26 @@ def _climb(
         evaluations=evaluations,
         settled=settled,
         path=path,
+    )
+
+
+def _check_sound(problem: Problem, point: Point, what: str) -> None:
+    """Refuse a point where the likelihood, or its slope, is not a number; `what` the search does there."""
+    if not point.is_sound:
+        raise _astray(problem, point.f, point.spread.sd, what)
+
+
+def _astray(problem: Problem, f: np.ndarray, sd: np.ndarray, what: str) -> CannotFit:
+    """Say that a search is where the likelihood is not a number, by the record with the smallest SD."""
+    worst = int(np.argmin(np.where(sd > 0, sd, 0.0)))
+    return CannotFit(
+        f"the search {what} where the likelihood is not a number: {f[worst]:g} is predicted, with an SD of "
+        f"{sd[worst]:g}.",
+        where=problem.observations.where(worst),
+        expected="Predictions and SDs that are finite, and SDs above 0 (a proportional SD vanishes with its "
+        "prediction).",
+        remedy="Start nearer to the data, try several starts, bound the parameters, or let the error have an additive "
+        "part.",
     )
 
 
@@ -140,7 +169,7 @@ def _check_start(problem: Problem, coordinates: Coordinates, start: np.ndarray) 
     own = coordinates.initial[: coordinates.count]
     problem.predict(np.broadcast_to(own, (len(problem.subjects), own.size))).raise_failures()
     point = Objective(problem, coordinates).at(start)
-    bad = np.flatnonzero(~(point.spread.sd > 0) | ~np.isfinite(point.u))
+    bad = np.flatnonzero(~(point.spread.sd > 0) | ~(np.abs(point.u) < REFUSED))
     if bad.size:
         first = bad[0]
         raise CannotFit(
@@ -148,7 +177,8 @@ def _check_start(problem: Problem, coordinates: Coordinates, start: np.ndarray) 
             f"{f' (and at {bad.size - 1} more records)' if bad.size > 1 else ''}.",
             where=problem.observations.where(first),
             expected="Every record has a prediction with an SD above 0.",
-            remedy="Leave such records out (MDV = 1), or let the error have an additive part.",
+            remedy="Leave such records out (MDV = 1), start nearer to the data, or let the error have an additive "
+            "part.",
         )
     if not np.any(point.weighted):
         raise CannotFit(
