@@ -147,7 +147,10 @@ def check_writable(folder: Path) -> None:
     Raises
     ------
     FitFileError
+        It cannot be written to, or a file stands where the folder of the figures or the tables would be.
     """
+    for inside in ("figures", "tables"):
+        _check_target(folder, f"{inside}/any")
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
             pass

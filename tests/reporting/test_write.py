@@ -92,6 +92,8 @@ def test_a_file_in_the_place_of_a_folder_replaces_nothing(tmp_path):
         (tmp_path / name).write_text("old")
     with pytest.raises(FitFileError, match=r"tables: .*this is a file"):
         write_all(tmp_path, NEW)
+    with pytest.raises(FitFileError, match=r"tables: .*this is a file"):
+        check_writable(tmp_path)
     assert texts_in(tmp_path) == {"report.html": "old", "tables": "old"}
     assert not (tmp_path / "figures").exists()
 
