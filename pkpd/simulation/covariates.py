@@ -10,11 +10,9 @@ import numpy as np
 
 from pkpd.data.dose import PER_COVARIATE
 from pkpd.errors import Finding, MismatchError, raise_all, suggestion
-from pkpd.model.expression import evaluate, names
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.model.parameter import Parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +74,7 @@ def read_covariates(model: Model, given: Mapping[str, Any] | None, *, doses_per:
     ------
     MismatchError
         Everything that is wrong: unknown names, values that are not finite numbers, arrays of different lengths, a
-        covariate that is needed and neither given nor has a reference, a factor of a parameter that would be 0,
-        negative or not finite.
+        covariate that is needed and neither given nor has a reference.
     """
     known = dict(model.covariates)
     extra = [name for name in dict.fromkeys(doses_per) if name not in known]
@@ -125,47 +122,7 @@ def read_covariates(model: Model, given: Mapping[str, Any] | None, *, doses_per:
         raise_all(MismatchError, findings)
     units = {name: PER_COVARIATE[name] for name in extra if name in PER_COVARIATE}
     units |= {name: covariate.unit for name, covariate in known.items() if covariate.unit}
-    found = Covariates(shared=shared, each=each, units=units, assumed=tuple(assumed))
-    _check_factors(model, found)
-    return found
-
-
-def _check_factors(model: Model, covariates: Covariates) -> None:
-    """Refuse covariates for which a factor of a positive parameter is 0, negative or not finite."""
-    values = {**covariates.shared, **covariates.each}
-    findings = []
-    for parameter in model.parameters.values():
-        if parameter.times is None or parameter.transform == "none":
-            continue
-        used = sorted(names(parameter.times) & set(values))
-        factor = np.atleast_1d(evaluate(parameter.times, values))
-        wrong = np.flatnonzero(~(np.isfinite(factor) & (factor > 0)))
-        if wrong.size:
-            findings.append(_no_factor(parameter, covariates, used, factor, wrong))
-    if findings:
-        raise_all(MismatchError, findings)
-
-
-def _no_factor(
-    parameter: Parameter, covariates: Covariates, used: list[str], factor: np.ndarray, wrong: np.ndarray
-) -> Finding:
-    at = int(wrong[0])
-    parts = []
-    for name in used:
-        value = covariates.each[name][at] if name in covariates.each else covariates.shared[name]
-        unit = covariates.units.get(name, "1")
-        parts.append(f"{name} = {value:g}" + ("" if unit == "1" else f" {unit}"))
-    who = f" for subject {at + 1}" if factor.size > 1 else ""
-    more = f" {wrong.size} subjects have such a factor." if wrong.size > 1 else ""
-    return Finding(
-        code="factor",
-        where=f"simulate(covariates=...), parameter {parameter.name}",
-        what=f"With {', '.join(parts) or 'any covariates'} the factor of `{parameter.name}`, {parameter.times}, is "
-        f"{factor[at]:g}{who}.{more}",
-        expected=f"A finite factor greater than 0: `{parameter.name}` cannot be 0 or negative, and the model does not "
-        "hold for such a person.",
-        remedy=f"Give {' and '.join(used) or 'covariates'} in the range of the people that the model was made from.",
-    )
+    return Covariates(shared=shared, each=each, units=units, assumed=tuple(assumed))
 
 
 def _unknown(model: Model, name: str, known: list[str]) -> Finding:
