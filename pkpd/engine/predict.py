@@ -72,7 +72,8 @@ class Failure:
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items())
-        return f"Subject {self.subject}: {self.cause}, at t = {self.time:.6g} {self.time_unit} ({shown})."
+        who = self.subject if self.subject.lower().startswith("subject") else f"Subject {self.subject}"
+        return f"{who}: {self.cause}, at t = {self.time:.6g} {self.time_unit} ({shown})."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -94,7 +94,8 @@ def balance_findings(model: Model) -> list[Finding]:
     values |= {name: row.reference if row.reference is not None else 1.0 for name, row in model.covariates.items()}
     values |= {name: row.typical for name, row in model.parameters.items()}
     values["t"] = 1.0
-    slopes = _slopes(model, values, amount)
+    with np.errstate(all="ignore"):  # a value that is no number says nothing here, and is found elsewhere
+        slopes = _slopes(model, values, amount)
     findings = []
     at = Finder(model.places)
     for index, name in enumerate(amount):
