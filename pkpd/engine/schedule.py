@@ -1,4 +1,6 @@
-"""Events meet a program: names become slots, additional doses are written out, everything is checked at once.
+"""Events meet a program: names become slots, additional doses are written out.
+
+`pkpd.engine.rules` checks first that they fit.
 
 The order of what happens at one time to one subject, which decides what an observation sees:
 
@@ -13,28 +15,19 @@ dose takes from covariates is what is in force at its own time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pkpd import units
-from pkpd.data.events import Evid, Mode
+from pkpd.data.events import Evid
+from pkpd.engine.rules import Floats, Ints, Meaning, dosing_rows, endless, understand, way_in
 from pkpd.engine.workspace import COVARIATES, ENDLESS, INSTEAD, OBSERVATION, ON_TOP, OVERLAP, RESET, STEADY, WITHOUT_END
-from pkpd.errors import Finding, MismatchError, did_you_mean
-from pkpd.model.expression import evaluate, names, to_text
 
 if TYPE_CHECKING:
     from pkpd.data.events import Events
     from pkpd.engine.program import Program
-    from pkpd.model.route import Input, Route
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-#: Findings of one kind that are listed one by one; the rest are counted.
-_MOST = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,35 +94,26 @@ def bind(program: Program, events: Events) -> Schedule:
     MismatchError
         With all that does not fit: unknown routes, outputs and covariates, units, rules of dosing.
     """
-    return _Binding(program, events).schedule()
+    return _Binding(program, events.in_time_unit(program.model.time_unit)).schedule()
 
 
 class _Binding:
-    """The work of `bind`, with its findings."""
+    """The work of `bind`."""
 
     def __init__(self, program: Program, events: Events) -> None:
-        self.program = program
         self.model = program.model
-        self.events = events.in_time_unit(self.model.time_unit)
-        self.findings: list[Finding] = []
+        self.events = events
+        self.meaning: Meaning = understand(program, events)
 
     def schedule(self) -> Schedule:
-        events = self.events
-        dosing = np.flatnonzero(np.isin(events.evid, (Evid.DOSE, Evid.RESET_DOSE)))
-        output = self._outputs()
-        covariates = self._covariates()
-        self._check_factors(covariates)
-        self._check_doses(dosing)
-        route_of_row, factor = self._routes(dosing)
-        if self.findings:
-            raise MismatchError(f"the data and the model `{self.model.name}` do not fit.", findings=self.findings)
+        events, covariates = self.events, self.meaning.covariates
         subject = events.subject
         records = events.records
         arrays: dict[str, npt.NDArray[Any]] = {"covariates": covariates, "first_row": events.start[:-1]}
         arrays["start_time"] = events.time[events.start[:-1]] if len(events) else np.zeros(0)
         arrays |= self._items(subject, records, covariates)
-        arrays |= self._doses(dosing, route_of_row, factor, subject)
-        arrays["record_output"] = output[records]
+        arrays |= self._doses(dosing_rows(events), subject)
+        arrays["record_output"] = self.meaning.output[records]
         kept = {name: np.ascontiguousarray(a, _kind(a)) for name, a in arrays.items()}
         return Schedule(
             subjects=events.subjects,
@@ -141,176 +125,6 @@ class _Binding:
             time_unit=self.model.time_unit,
         )
 
-    # -- names -----------------------------------------------------------------------------------------------------
-    def _outputs(self) -> Ints:
-        """Index of the observable of each row."""
-        names = self.program.observables
-        by_number = {f"#{o.dvid}": o.name for o in self.model.outputs.values() if o.dvid is not None}
-        found = np.full(len(self.events.outputs) + 1, -1, np.int64)
-        for i, name in enumerate(self.events.outputs):
-            if name == "" and len(names) == 1:
-                found[i] = 0
-                continue
-            meant = by_number.get(name, name)
-            if meant in names:
-                found[i] = names.index(meant)
-                continue
-            shown = "no name, though the model has several outputs" if name == "" else f"`{name}`"
-            numbers = "".join(f", {number} is {out}" for number, out in by_number.items())
-            self._find(
-                "output",
-                f"an observation of {shown}.",
-                expected=f"Outputs of the model: {', '.join(names)}{numbers}.",
-                remedy=_suggest(name, names) or "Give a DVID column, or name the output.",
-                row=self._first(self.events.output, i),
-            )
-        return found[self.events.output]
-
-    def _covariates(self) -> Floats:
-        """Values of the model's covariates by row, in the model's units."""
-        events, model = self.events, self.model
-        values = np.empty((len(events), len(model.covariates)))
-        for j, (name, covariate) in enumerate(model.covariates.items()):
-            if name not in events.covariates:
-                self._find(
-                    "covariate",
-                    f"the covariate `{name}`{_in(covariate.unit)} is missing.",
-                    expected=f"The model uses {', '.join(model.covariates)}.",
-                    remedy=f"Give a column {name}, or covariates={{'{name}': ...}}"
-                    + (f" (the model's reference is {covariate.reference:g})." if covariate.reference else "."),
-                )
-                continue
-            i = events.covariates.index(name)
-            column = events.covariate_values[:, i]
-            unit = events.covariate_units[i]
-            if unit is not None and covariate.unit:
-                column = self._converted(column, unit, covariate.unit, f"covariate {name}")
-            bad = np.flatnonzero(~np.isfinite(column))
-            for row in bad[:_MOST]:
-                self._find("covariate", f"{name} is not a number.", remedy="Give a value for every subject.", row=row)
-            values[:, j] = column
-        return values
-
-    def _check_factors(self, covariates: Floats) -> None:
-        """The factor of a parameter that is positive must be positive for the covariates of every row."""
-        if self.findings or not len(self.events):
-            return
-        known = dict(zip(self.model.covariates, covariates.T, strict=True))
-        for parameter in self.model.parameters.values():
-            if parameter.times is None or parameter.transform == "none":
-                continue
-            with np.errstate(all="ignore"):
-                factor = np.broadcast_to(evaluate(parameter.times, known), len(self.events))
-            bad = np.flatnonzero(~((factor > 0) & np.isfinite(factor)))
-            if not len(bad):
-                continue
-            row = int(bad[0])
-            values = ", ".join(f"{n} = {known[n][row]:g}" for n in sorted(names(parameter.times)) if n in known)
-            self._find(
-                "covariate",
-                f"the factor of `{parameter.name}`, {to_text(parameter.times)}, is {factor[row]:g} at {values}.",
-                expected=f"`{parameter.name}` is positive, so its factor is positive.",
-                remedy="The model was not made for such a value: check it, or use another model.",
-                row=row,
-            )
-
-    def _converted(self, values: Floats, unit: str, wanted: str, what: str) -> Floats:
-        try:
-            return values * units.factor(unit, wanted)
-        except Exception as error:  # a UnitError joins the other findings
-            self._find("unit", f"{what}: {error}")
-            return values
-
-    def _routes(self, dosing: Ints) -> tuple[list[Route | None], Floats]:
-        """The route of each name in the events, and what turns each dosing row's amount into the route's unit."""
-        events, model = self.events, self.model
-        by_number = {f"#{r.cmt}": r for r in model.routes.values() if r.cmt is not None}
-        routes: list[Route | None] = []
-        for i, name in enumerate(events.routes):
-            route = model.routes.get(name) or by_number.get(name)
-            if route is None and name == "" and len(model.routes) == 1:
-                route = next(iter(model.routes.values()))
-            routes.append(route)
-            if route is None and np.any(events.route[dosing] == i):
-                numbers = "".join(f", {number} is {r.name}" for number, r in by_number.items())
-                said = "no route is named, though the model has several" if name == "" else f"`{name}` leads nowhere"
-                known = ", ".join(model.routes) + numbers if model.routes else "none: the model takes no doses"
-                self._find(
-                    "route",
-                    f"a dose: {said}.",
-                    expected=f"Routes of the model: {known}.",
-                    remedy=_suggest(name, tuple(model.routes)) or "Name one of them.",
-                    row=self._first(np.where(np.isin(np.arange(len(events)), dosing), events.route, -2), i),
-                )
-        factor = np.ones(len(events))
-        pairs = {(int(r), int(u)) for r, u in zip(events.route[dosing], events.dose_unit[dosing], strict=True)}
-        for r, u in sorted(pairs):
-            route, unit = routes[r], events.units[u] if u >= 0 else None
-            if route is None or unit is None:
-                continue
-            rows = dosing[(events.route[dosing] == r) & (events.dose_unit[dosing] == u)]
-            wanted = route.unit or model.amount_unit
-            factor[rows] = self._converted(np.ones(len(rows)), unit, wanted, f"a dose by `{route.name}`")
-        return routes, factor
-
-    # -- rules -----------------------------------------------------------------------------------------------------
-    def _check_doses(self, dosing: Ints) -> None:
-        e = self.events
-        endless = _endless(e)
-        rules: list[tuple[str, npt.NDArray[np.bool_], Callable[[int], str], str]] = [
-            ("amount", ~(e.amt > 0) & ~endless, lambda r: f"AMT is {e.amt[r]:g}.", "Give an amount above 0."),
-            ("addl", (e.addl > 0) & ~(e.ii > 0), lambda r: f"ADDL is {e.addl[r]} but II is {e.ii[r]:g}.", "Give II."),
-            ("addl", e.addl < 0, lambda r: f"ADDL is {e.addl[r]}.", "Give 0 or more additional doses."),
-            (
-                "steady state",
-                (e.ss != 0) & ~(e.ii > 0) & ~endless,
-                lambda r: f"SS is {e.ss[r]} but II is {e.ii[r]:g}.",
-                "Give the interval of the doses that lead to it.",
-            ),
-            (
-                "steady state",
-                endless & ((e.addl > 0) | (e.mode == Mode.MODELLED_DURATION)),
-                lambda r: "a steady-state infusion (AMT 0) with additional doses, or with a modelled duration.",
-                "It ends at its record: give ADDL 0 and a rate.",
-            ),
-            (
-                "rate",
-                (e.mode == Mode.RATE) & ~(e.rate > 0),
-                lambda r: f"RATE is {e.rate[r]:g}.",
-                "Give a rate above 0, or none for a bolus.",
-            ),
-            (
-                "duration",
-                (e.mode == Mode.DURATION) & ~(e.dur >= 0),
-                lambda r: f"DUR is {e.dur[r]:g}.",
-                "Give a duration above 0, or none for a bolus.",
-            ),
-        ]
-        for code, wrong, say, remedy in rules:
-            rows = dosing[wrong[dosing]]
-            for row in rows[:_MOST]:
-                self._find(code, say(int(row)), remedy=remedy, row=int(row))
-            if len(rows) > _MOST:
-                self._find(code, f"the same in {len(rows) - _MOST} more rows.")
-
-    def _mode(self, way: Input, mode: int, row: int) -> int:
-        """How a dose goes in through this input: what the record says, else what the model says."""
-        modelled = {"rate": Mode.MODELLED_RATE, "duration": Mode.MODELLED_DURATION}
-        if mode == Mode.AUTO:
-            return next((int(m) for key, m in modelled.items() if getattr(way, key) is not None), int(Mode.BOLUS))
-        for key, wanted in modelled.items():
-            if mode == wanted and getattr(way, key) is None:
-                self._find(
-                    key,
-                    f"RATE is {-1 if key == 'rate' else -2}, but the input into `{way.into}` has no {key}.",
-                    expected=f"RATE = -1 needs a modelled rate, -2 a modelled duration; `{way.into}` has neither "
-                    "or the other.",
-                    remedy=f"Give the route's input a {key}, or the record a rate.",
-                    row=row,
-                )
-        return mode
-
-    # -- tables ----------------------------------------------------------------------------------------------------
     def _items(self, subject: Ints, records: Ints, covariates: Floats) -> dict[str, npt.NDArray[Any]]:
         """Observations, resets and changes of covariates, each a (time, key, kind, index) of a subject."""
         e = self.events
@@ -338,14 +152,13 @@ class _Binding:
             "item_index": index[order],
             "steady_row": steady,
             "steady_interval": e.ii[steady],
-            "steady_kind": np.where(_endless(e)[steady], WITHOUT_END, np.where(e.ss[steady] == 2, ON_TOP, INSTEAD)),
+            "steady_kind": np.where(endless(e)[steady], WITHOUT_END, np.where(e.ss[steady] == 2, ON_TOP, INSTEAD)),
         }
 
-    def _doses(
-        self, dosing: Ints, routes: list[Route | None], factor: Floats, subject: Ints
-    ) -> dict[str, npt.NDArray[Any]]:
+    def _doses(self, dosing: Ints, subject: Ints) -> dict[str, npt.NDArray[Any]]:
         """Every dose into every state, additional doses written out as far as the last row of their subject."""
         e, model = self.events, self.model
+        routes, factor = self.meaning.routes, self.meaning.factor
         position = {name: i for i, name in enumerate(model.states)}
         ways = [(name, way) for name, route in model.routes.items() for way in route.inputs]
         of_route = {name: [i for i, (n, _) in enumerate(ways) if n == name] for name in model.routes}
@@ -367,10 +180,8 @@ class _Binding:
         mode = np.zeros(len(row), np.int64)
         for i, m in {(int(i), int(m)) for i, m in zip(way, e.mode[row], strict=True)}:
             which = (way == i) & (e.mode[row] == m)
-            mode[which] = self._mode(ways[i][1], m, int(row[which][0]))
-        if self.findings:
-            raise MismatchError(f"the data and the model `{model.name}` do not fit.", findings=self.findings)
-        mode[_endless(e)[row]] = ENDLESS
+            mode[which] = way_in(ways[i][1], m)
+        mode[endless(e)[row]] = ENDLESS
         order = np.lexsort((row, time, subject[row]))
         pick = {name: value[order] for name, value in {"row": row, "number": number, "way": way}.items()}
         row, first = pick["row"], pick["number"] == 0
@@ -411,22 +222,6 @@ class _Binding:
         first, last = e.start[:-1][subject], e.start[1:][subject] - 1
         return np.clip(found[rows:], first, last)
 
-    # -- findings --------------------------------------------------------------------------------------------------
-    def _first(self, column: npt.NDArray[Any], value: int) -> int | None:
-        rows = np.flatnonzero(column == value)
-        return int(rows[0]) if len(rows) else None
-
-    def _find(
-        self, code: str, what: str, *, expected: str | None = None, remedy: str | None = None, row: int | None = None
-    ) -> None:
-        where = self.events.where(int(row)) if row is not None else self.events.origin
-        self.findings.append(Finding(code=code, where=where, what=what, expected=expected, remedy=remedy))
-
-
-def _endless(e: Events) -> npt.NDArray[np.bool_]:
-    """Rows that ask for the steady state of an infusion without end."""
-    return (e.ss != 0) & (e.amt == 0) & (e.rate > 0)
-
 
 def _spread(values: Ints, times: Ints) -> tuple[Ints, Ints]:
     """Each value so many times, and which repetition each is."""
@@ -442,12 +237,3 @@ def _starts(who: Ints, subjects: int) -> Ints:
 
 def _kind(array: npt.NDArray[Any]) -> type:
     return np.float64 if array.dtype.kind == "f" else np.int64
-
-
-def _suggest(name: str, known: tuple[str, ...]) -> str | None:
-    hint = did_you_mean(name, known)
-    return f"Did you mean `{hint}`?" if hint else None
-
-
-def _in(unit: str) -> str:
-    return f" ({unit})" if unit else ""
