@@ -1,7 +1,8 @@
 """Dosing events against NONMEM 7.5.1, from the public comparison set of the mrgsolve project (metrumresearchgroup).
 
 Model: one compartment with first-order absorption, CL 1.1, V 20, KA 1.5; Cp = 1000 A2 / V. Lag and bioavailability act
-on doses into the central compartment. NONMEM prints five digits: agreement is asked to 5e-5 relative.
+on doses into the central compartment. NONMEM prints five digits: agreement is asked to 5e-5 relative. Here lag,
+bioavailability and duration are parameters; the whole set, with them as covariates, is in `nmtests/`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pytest
 
 from pkpd.data.read import read_data
 from pkpd.engine import bind, compile_model, predict
+from pkpd.engine.predict import METHODS
 from pkpd.model.model import Model
 
 MODEL = """
@@ -137,7 +139,7 @@ def run(doses, values, times, carry="nocb", weights=None, method="auto"):
     return predict(program, schedule, [p.typical for p in model.parameters.values()], method=method)
 
 
-@pytest.mark.parametrize("method", ["explicit", "rosenbrock"])
+@pytest.mark.parametrize("method", ["auto", *METHODS])
 @pytest.mark.parametrize("case", CASES)
 def test_case(case, method):
     doses, values, expected = CASES[case]
