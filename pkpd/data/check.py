@@ -8,17 +8,19 @@ import numpy as np
 
 from pkpd.data.events import Evid
 from pkpd.data.findings import Findings
-from pkpd.data.layout import short
+from pkpd.data.layout import count, short
+from pkpd.data.occasions import restarts
 
 
-def check(records: Mapping[str, np.ndarray], found: Findings) -> None:
-    """Add to `found` every row of the columns (R,) that breaks a rule; see the rules' own messages."""
+def check(records: Mapping[str, np.ndarray], found: Findings, notes: list[str]) -> None:
+    """Add to `found` every row of the columns (R,) that breaks a rule, and to `notes` what is worth a word."""
     if not len(records["ID"]):
         found.table(
             "empty", "there are no rows.", "At least one dose or observation.", "Check the path and the filter."
         )
         return
     _people_and_times(records, found)
+    _occasions(records, found, notes)
     _doses(records, found)
     _repeats(records, found)
     _observations(records, found)
@@ -41,18 +43,39 @@ def _people_and_times(records: Mapping[str, np.ndarray], found: Findings) -> Non
                     "The rows of one subject lie together.",
                     "Sort by ID and TIME, or give a new person a new ID.",
                 )
-        elif time[row] < time[row - 1]:
-            again = evid[row] in (Evid.RESET, Evid.RESET_DOSE)
+        elif time[row] < time[row - 1] and evid[row] not in (Evid.RESET, Evid.RESET_DOSE):
             found.row(
                 "order",
                 row,
                 "TIME",
                 f"{short(time[row])} comes after {short(time[row - 1])}.",
-                "The rows of one subject are in order of time.",
-                "A reset does not start time again: let TIME go on, or give the occasion an ID of its own."
-                if again
-                else "Sort by ID and TIME.",
+                "The rows of one subject are in order of time; only a reset (EVID 3 or 4) starts it again.",
+                "Sort by ID and TIME; clock times past midnight need a column DATE; a new occasion begins with EVID 3 "
+                "or 4, or has an ID of its own.",
             )
+
+
+def _occasions(records: Mapping[str, np.ndarray], found: Findings, notes: list[str]) -> None:
+    ids, time = records["ID"], records["TIME"]
+    again = restarts(ids, time, records["EVID"])
+    if not len(again):
+        return
+    people = dict.fromkeys(ids[again].tolist())
+    for row in np.flatnonzero(np.isin(ids, list(people)) & ~np.isnan(records["REF"])):
+        found.row(
+            "ref",
+            row,
+            "REF",
+            f"it is not clear in which occasion {short(records['REF'][row])} lies, because TIME starts again.",
+            "A change is counted from a time on one clock.",
+            "Let TIME go on, or give each occasion an ID of its own.",
+        )
+    first = f"{short(time[again[0]])} after {short(time[again[0] - 1])}, ID {ids[again[0]]}"
+    notes.append(
+        f"TIME starts again at {count(len(again), 'reset')} of {count(len(people), 'subject')} (first: {first}). "
+        "Inside, the clock runs on: an occasion begins when the one before ended. Observations keep their TIME; `t` in "
+        "a model's equations is the clock that runs on."
+    )
 
 
 def _doses(records: Mapping[str, np.ndarray], found: Findings) -> None:
@@ -66,7 +89,9 @@ def _doses(records: Mapping[str, np.ndarray], found: Findings) -> None:
             "amount", row, "AMT", f"{short(amt[row])} is negative.", "An amount is greater than 0.", "Correct it."
         )
     for row in np.flatnonzero(dosing & (amt == 0) & ~endless):
-        what = "the dose has no amount." if records["NO_AMT"][row] else "the amount of the dose is 0."
+        what = "the dose has no amount" if records["NO_AMT"][row] else "the amount of the dose is 0"
+        beside = [f"{name} {short(v[row])}" for name, v in (("RATE", rate), ("SS", ss)) if v[row]]
+        what += f", with {' and '.join(beside)}." if beside else "."
         expected = "Only an infusion up to steady state (SS 1, RATE > 0) has AMT 0."
         remedy = "Write the amount; a row without a dose has EVID 0 or 2."
         found.row("amount", row, "AMT", what, expected, remedy)
@@ -137,7 +162,7 @@ def _repeats(records: Mapping[str, np.ndarray], found: Findings) -> None:
             "SS is 0, 1 (steady state instead of what is there) or 2 (added to what is there).",
             "Write one of these.",
         )
-    for row in np.flatnonzero(dosing & (addl > 0) & (ii == 0)):
+    for row in np.flatnonzero(dosing & (addl > 0) & (ii == 0) & ~endless):
         found.row(
             "addl",
             row,
@@ -146,7 +171,7 @@ def _repeats(records: Mapping[str, np.ndarray], found: Findings) -> None:
             "ADDL goes with II.",
             "Write the interval in II.",
         )
-    for row in np.flatnonzero(dosing & (ss > 0) & (ii == 0) & ~endless):
+    for row in np.flatnonzero(dosing & (ss > 0) & (ii == 0) & ~((amt == 0) & (rate != 0))):
         found.row(
             "ss",
             row,
@@ -157,7 +182,12 @@ def _repeats(records: Mapping[str, np.ndarray], found: Findings) -> None:
         )
     for row in np.flatnonzero(endless & ((addl > 0) | (ii > 0))):
         found.row(
-            "ss", row, "ADDL", "an endless infusion (SS 1, AMT 0) cannot be repeated.", None, "Leave out ADDL and II."
+            "ss",
+            row,
+            "ADDL" if addl[row] > 0 else "II",
+            f"an endless infusion (SS 1, AMT 0) cannot be repeated (ADDL {addl[row]}, II {short(ii[row])}).",
+            "It ends at its own row.",
+            "Write ADDL 0 and II 0, or the amount of a dose that is repeated.",
         )
 
 

@@ -54,7 +54,7 @@ def _hours(cell: Cell, row: int, found: Findings) -> float:
         "TIME",
         f"`{cell}` is not a time of day." if cell is not None else "the time is missing.",
         expected,
-        "Write every TIME as a clock time, or every TIME as a number.",
+        'Write every TIME as a clock time, or as a number and leave the dates out: columns={"DATE": None}.',
     )
     return float("nan")
 

@@ -1,4 +1,4 @@
-"""Covariates between the rows where they were written down: carried backward (NOCB) or forward (LOCF)."""
+"""Covariates between the rows where they were written down: carried backward, forward, or on a straight line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import numpy as np
 
 from pkpd.errors import DataError
 
-Carry = Literal["nocb", "locf"]
+Carry = Literal["nocb", "locf", "linear"]
+
+#: Each rule in words.
+MEANING: dict[str, str] = {
+    "nocb": "the next value holds back to the row before, as in NONMEM",
+    "locf": "the last value holds on",
+    "linear": "a straight line joins the values; before the first and after the last it is level",
+}
 
 
 def check_carry(carry: str, where: str) -> None:
@@ -17,12 +24,12 @@ def check_carry(carry: str, where: str) -> None:
         raise DataError(
             f"`{carry}` is not a rule for covariates between rows.",
             where=where,
-            expected="nocb: the next value holds back to the row before, as in NONMEM; locf: the last holds on.",
-            remedy='Write carry="nocb" or carry="locf".',
+            expected="; ".join(f"{name}: {words}" for name, words in MEANING.items()) + ".",
+            remedy='Write carry="nocb", carry="locf" or carry="linear".',
         )
 
 
-def fill(values: np.ndarray, start: np.ndarray, carry: str) -> np.ndarray:
+def fill(values: np.ndarray, start: np.ndarray, carry: str, time: np.ndarray) -> np.ndarray:
     """Give the covariates in force at each row, gaps filled within each subject.
 
     Parameters
@@ -31,9 +38,12 @@ def fill(values: np.ndarray, start: np.ndarray, carry: str) -> np.ndarray:
         As written down; NaN where a row says nothing.
     start : (S + 1,) int array
         Row offsets of the subjects.
-    carry : "nocb" or "locf"
+    carry : "nocb", "locf" or "linear"
         ``"nocb"``: a gap takes the next value of the subject, and after the last value the last. ``"locf"``: a gap
-        takes the last value, and before the first value the first.
+        takes the last value, and before the first value the first. ``"linear"``: a gap takes the value at its time on
+        the line from the last value to the next; before the first value it takes the first, after the last the last.
+    time : (R,) float array
+        In order within each subject.
 
     Returns
     -------
@@ -43,11 +53,20 @@ def fill(values: np.ndarray, start: np.ndarray, carry: str) -> np.ndarray:
     filled = np.array(values, dtype=float)
     if not np.isnan(filled).any():
         return filled
-    first, second = (_next, _last) if carry == "nocb" else (_last, _next)
     subject = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    for column in range(filled.shape[1]):
-        one = first(filled[:, column], subject)
-        filled[:, column] = second(one, subject)
+    for c in range(filled.shape[1]):
+        column = filled[:, c]
+        before, after = _last(column, subject), _next(column, subject)
+        first, second = (after, before) if carry == "nocb" else (before, after)
+        either = np.where(np.isnan(first), second, first)
+        if carry == "linear":
+            known = np.where(np.isnan(column), np.nan, time)
+            begin, end = _last(known, subject), _next(known, subject)
+            span = end - begin
+            between = np.isnan(column) & (span > 0)
+            share = (time[between] - begin[between]) / span[between]
+            either[between] = before[between] + share * (after[between] - before[between])
+        filled[:, c] = either
     return filled
 
 
@@ -55,6 +74,8 @@ def at_times(knots: dict[float, float], times: np.ndarray, carry: str) -> np.nda
     """Give a covariate known at some times at other times (T,), in its own unit."""
     known = np.array(sorted(knots), dtype=float)
     values = np.array([knots[t] for t in sorted(knots)], dtype=float)
+    if carry == "linear":
+        return np.interp(times, known, values)
     if carry == "nocb":
         index = np.searchsorted(known, times, side="left")
     else:

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from pkpd.data.covariates import MEANING as CARRY
 from pkpd.data.covariates import check_carry, fill
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Evid, Mode
 from pkpd.data.layout import count, html_table, short, text_table
+from pkpd.data.occasions import running_time
 from pkpd.data.regimen import Regimen
 from pkpd.errors import DataError, suggestion
 
@@ -32,8 +34,8 @@ PRINTED = 12
 class Dataset:
     """Records of people: doses, observations, covariates, and the file they came from.
 
-    Made by :func:`read_data`. Rows of one subject lie together, in order of time. All arrays are read-only; R is the
-    number of rows, C of covariates.
+    Made by :func:`read_data`. Rows of one subject lie together, in order of time; only a reset (EVID 3 or 4) may let
+    TIME start again. All arrays are read-only; R is the number of rows, C of covariates.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ class Dataset:
         As written, NaN in the gaps.
     units : mapping
         Unit of a column; that of DV is text, or a mapping from DVID to text.
-    carry : "nocb" or "locf"
+    carry : "nocb", "locf" or "linear"
         How covariates hold between rows.
     origin : str
         Name of the file, for messages.
@@ -147,6 +149,14 @@ class Dataset:
         """Unit of TIME, if it was stated."""
         return self.units.get("TIME")
 
+    @property
+    def clock(self) -> np.ndarray:
+        """(R,) float array: TIME, going on where a reset (EVID 3 or 4) lets it start again.
+
+        The new occasion begins where the one before ended; what is after it keeps its distances.
+        """
+        return running_time(self.columns["ID"], self.columns["TIME"], self.columns["EVID"])
+
     def dv_unit(self, dvid: str = "") -> str | None:
         """Give the unit of DV for an output (named as in column DVID), if it was stated."""
         stated = self.units.get("DV")
@@ -165,8 +175,8 @@ class Dataset:
         return seal.hexdigest()
 
     def events(self) -> Events:
-        """Give the rows as an engine walks them, covariates carried."""
-        c = self.columns
+        """Give the rows as an engine walks them: on a clock that runs on (:attr:`clock`), covariates carried."""
+        c, time = self.columns, self.clock
         dosing = np.isin(c["EVID"], (Evid.DOSE, Evid.RESET_DOSE))
         start = self._start()
         routes, route = _index(c["ROUTE"], dosing)
@@ -174,10 +184,10 @@ class Dataset:
         outputs, output = _index(c["DVID"], c["EVID"] == Evid.OBSERVATION)
         raw = np.column_stack(list(self.covariates.values())) if self.covariates else np.zeros((self.rows, 0))
         return Events(
-            subjects=self.ids, start=start, time=c["TIME"], evid=c["EVID"], amt=c["AMT"], rate=np.maximum(c["RATE"], 0),
+            subjects=self.ids, start=start, time=time, evid=c["EVID"], amt=c["AMT"], rate=np.maximum(c["RATE"], 0),
             dur=c["DUR"], ii=c["II"], addl=c["ADDL"], ss=c["SS"], mode=c["MODE"], route=route, dose_unit=unit,
             output=output, source_row=c["ROW"], routes=routes, units=tuple(name or None for name in units),
-            outputs=outputs, covariates=tuple(self.covariates), covariate_values=fill(raw, start, self.carry),
+            outputs=outputs, covariates=tuple(self.covariates), covariate_values=fill(raw, start, self.carry, time),
             covariate_units=tuple(self.units.get(name) for name in self.covariates), carry=self.carry,
             time_unit=self.time_unit, origin=self.origin,
         )  # fmt: skip
@@ -269,10 +279,8 @@ class Dataset:
     def __str__(self) -> str:
         lines = [f"{self.origin}: {self.summary()}"]
         if self.covariates:
-            rule = "next value holds back" if self.carry == "nocb" else "last value holds on"
-            lines.append(
-                f"Covariates ({self.carry}: the {rule} between rows): {', '.join(map(self._range, self.covariates))}"
-            )
+            named = ", ".join(map(self._range, self.covariates))
+            lines.append(f"Covariates between rows ({self.carry}: {CARRY[self.carry]}): {named}")
         if self.units:
             lines.append("Units: " + ", ".join(f"{name} {_unit_text(unit)}" for name, unit in self.units.items()))
         lines += [f"Note: {note}" for note in self.notes]
@@ -311,8 +319,11 @@ class Subject:
 
     @property
     def regimen(self) -> Regimen:
-        """What this person was given, in the time unit of the data. Resets are not part of a regimen."""
-        c = self.data.columns
+        """What this person was given, in the time unit of the data, on a clock that runs on.
+
+        Resets are not part of a regimen.
+        """
+        c, time = self.data.columns, self.data.clock
         doses = []
         for row in np.flatnonzero(np.isin(c["EVID"], (Evid.DOSE, Evid.RESET_DOSE))):
             mode = c["MODE"][row]
@@ -320,7 +331,7 @@ class Subject:
             repeated = c["ADDL"][row] > 0 or c["SS"][row] > 0
             doses.append(
                 Dose(
-                    c["AMT"][row], time=c["TIME"][row], route=str(c["ROUTE"][row]) or None,
+                    c["AMT"][row], time=time[row], route=str(c["ROUTE"][row]) or None,
                     unit=str(c["UNIT"][row]) or None, over=over, rate=c["RATE"][row] if mode == Mode.RATE else None,
                     every=(c["II"][row] or None) if repeated else None, n=int(c["ADDL"][row]) + 1, ss=int(c["SS"][row]),
                 )

@@ -98,8 +98,8 @@ class Events:
         The value in force at each row, already carried; NaN where a subject has none.
     covariate_units : tuple of (str or None)
         C units; None: the unit that the model states.
-    carry : "nocb" or "locf"
-        Which value holds between two rows: that of the later or that of the earlier one.
+    carry : "nocb", "locf" or "linear"
+        What holds between two rows: the value of the later one, that of the earlier one, or the line between them.
     time_unit : str or None
         None: the time unit of the model.
     origin : str
@@ -224,8 +224,9 @@ class Events:
             The times are in `time_unit`. A covariate is a number, or a mapping ``{time: value}`` where it changes.
         outputs : sequence of str, optional
             What is observed at each time, one row each; None: all outputs, in one row.
-        carry : "nocb" or "locf"
-            How a covariate that changes is carried between its times.
+        carry : "nocb", "locf" or "linear"
+            How a covariate that changes is carried between its times: the next value back, the last value on, or on a
+            straight line; before the first time and after the last it is level.
         time_unit : str, optional
             Unit of the times; regimens in another unit are converted. None: that of the first regimen that states one.
         covariate_units : mapping, optional

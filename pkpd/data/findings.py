@@ -9,6 +9,25 @@ from typing import SupportsIndex
 
 from pkpd.errors import DataError, Finding, raise_all
 
+_UNREADABLE = ("text", "nan", "whole", "time", "clock", "date")
+# What cannot be judged where a cell of a column could not be read.
+_FOLLOWS: dict[str, tuple[str | None, ...]] = {
+    "EVID": ("AMT", "RATE", "DUR", "II", "ADDL", "SS", "CMT", "DV", "MDV", "CENS", "N", "SD", "SE", "TIME", None),
+    "AMT": ("EVID", "RATE", "DUR", "DV", "MDV", None),
+    "RATE": ("AMT", "DUR", "SS"),
+    "DUR": ("AMT", "RATE"),
+    "II": ("ADDL", "SS"),
+    "ADDL": ("II", "SS"),
+    "SS": ("AMT", "II", "ADDL", "RATE"),
+    "DV": ("MDV", "CENS", None),
+    "MDV": ("DV", None),
+    "CENS": ("DV",),
+    "LLOQ": ("CENS",),
+    "ULOQ": ("CENS", "LLOQ"),
+    "SD": ("SE",),
+    "N": ("SE",),
+    "DATE": ("TIME",),
+}
 SHOWN = 5  # of one kind; the rest is counted, so that a shifted column does not print a thousand lines
 
 
@@ -24,8 +43,11 @@ class Findings:
         Number of each row as the user counts it.
     ids : list of str
         ID of each row, filled in when known.
-    unreadable : set of int
-        Rows with cells that could not be read: further rules are not held against them.
+    unreadable : set of (int, str or None)
+        Row and column of cells that could not be read, and of what follows from them: no further rule is held against
+        them.
+    reading : bool
+        Whether cells are still being read.
     """
 
     origin: str
@@ -33,7 +55,8 @@ class Findings:
     ids: Sequence[str] = ()
     kept: dict[tuple[str, str | None], list[tuple[int, Finding]]] = field(default_factory=dict)
     more: dict[tuple[str, str | None], int] = field(default_factory=dict)
-    unreadable: set[int] = field(default_factory=set)
+    unreadable: set[tuple[int, str | None]] = field(default_factory=set)
+    reading: bool = True
 
     def row(
         self,
@@ -46,7 +69,9 @@ class Findings:
     ) -> None:
         """Add something wrong in one row (its position in the table)."""
         row = index(at)
-        if row in self.unreadable:
+        if self.reading and code in _UNREADABLE:
+            self.unreadable |= {(row, name) for name in (column, *_FOLLOWS.get(str(column), ()))}
+        elif (row, column) in self.unreadable:
             return
         key = (code, column)
         found = self.kept.setdefault(key, [])
@@ -66,8 +91,8 @@ class Findings:
         self.kept.setdefault((code, what), []).append((-1, finding))
 
     def close_reading(self) -> None:
-        """Say that reading is over: from here on, rows that could not be read are left alone."""
-        self.unreadable = {row for row, finding in self._kept() if finding.code in ("text", "nan", "whole", "time")}
+        """Say that reading is over: from here on, what could not be read, and what follows from it, is left alone."""
+        self.reading = False
 
     def all(self) -> list[Finding]:
         """List the findings in order of rows, with a line for those of a kind that are only counted."""

@@ -11,6 +11,8 @@ import numpy as np
 from pkpd.data.dataset import COLUMNS, Dataset
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Mode
+from pkpd.data.layout import short
+from pkpd.data.occasions import restarts
 from pkpd.data.regimen import Regimen
 from pkpd.errors import DataError, suggestion
 
@@ -30,6 +32,8 @@ def give(data: Dataset, regimens: Regimen | Dose | str | Mapping[str, Regimen | 
         chosen = _choose(data, {str(k): Regimen.of(v, unit) for k, v in regimens.items()}, by)
     blocks: list[dict[str, np.ndarray]] = []
     for subject in data:
+        if subject.id in chosen:
+            _one_clock(subject.data)
         own = dict(subject.data.columns) | dict(subject.data.covariates)
         if subject.id not in chosen:
             blocks.append(own)
@@ -44,6 +48,18 @@ def give(data: Dataset, regimens: Regimen | Dose | str | Mapping[str, Regimen | 
         columns={name: merged[name] for name in COLUMNS},
         covariates={name: merged[name] for name in data.covariates},
     )
+
+
+def _one_clock(own: Dataset) -> None:
+    again = restarts(own.columns["ID"], own.columns["TIME"], own.columns["EVID"])
+    if len(again):
+        row = own.columns["ROW"][again[0]]
+        raise DataError(
+            f"TIME starts again at {short(own.columns['TIME'][again[0]])}: the time of a dose does not say in "
+            "which occasion it is given.",
+            where=f"{own.origin}, row {row}, ID {own.ids[0]}",
+            remedy="Let TIME go on, give each occasion an ID of its own, or write the doses as rows.",
+        )
 
 
 def _choose(data: Dataset, regimens: Mapping[str, Regimen], by: str) -> dict[str, Regimen]:

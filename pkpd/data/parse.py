@@ -15,7 +15,7 @@ from pkpd.data.findings import Findings
 from pkpd.data.table import Cell, Table
 from pkpd.errors import did_you_mean, suggestion
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")  # D: how Fortran writes an exponent
 _NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -32,7 +32,7 @@ class Parsed:
 
 def parse(table: Table, columns: Mapping[str, str | None], found: Findings) -> Parsed:
     """Read every column for what it is; what cannot be read goes to `found`."""
-    parsed = Parsed()
+    parsed = Parsed(notes=list(table.notes))
     cells = _named(table, columns, found, parsed.notes)
     for name in LABELS:
         if name in cells:
@@ -115,9 +115,11 @@ def _label(cell: Cell) -> str:
     """Give a name or number as text: 1, 1.0 and "1" are the same subject."""
     if cell is None:
         return ""
-    if isinstance(cell, float):
+    if not isinstance(cell, str):
         return f"{cell:.15g}"
-    return re.sub(r"^(\d+)\.0*$", r"\1", str(cell))
+    if re.fullmatch(r"\d\.\d+[EDed][-+]\d\d", cell):  # a number as NONMEM's tables write it
+        return f"{float(cell.upper().replace('D', 'E')):.15g}"
+    return re.sub(r"^(\d+)\.0*$", r"\1", cell)
 
 
 def _numbers(cells: Sequence[Cell], name: str, found: Findings) -> np.ndarray:
@@ -138,7 +140,7 @@ def _numbers(cells: Sequence[Cell], name: str, found: Findings) -> np.ndarray:
                 comma = "Decimals are written with a point." if re.fullmatch(r"[-+]?\d+,\d+", cell) else None
                 found.row("text", row, name, f"`{cell}` is not a number.", comma, remedy)
                 continue
-        value = float(cell)
+        value = float(cell.upper().replace("D", "E") if isinstance(cell, str) else cell)
         if math.isinf(value):
             found.row("nan", row, name, f"`{cell}` is not finite.", None, "Correct the cell.")
         elif name in WHOLE and value != int(value):

@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd import units as unit_room
 from pkpd.data.check import check
+from pkpd.data.comments import leave_out
 from pkpd.data.covariates import check_carry
 from pkpd.data.dataset import Dataset
 from pkpd.data.findings import Findings
@@ -32,15 +33,17 @@ def read_data(
     Parameters
     ----------
     source : path, DataFrame, xarray.Dataset or mapping
-        A file has a line of column names (quoted or not, any case), separated by commas, tabs, semicolons or spaces;
-        lines that begin with ``#`` are left out.
+        A file has a line of column names (quoted or not, any case), separated by commas, tabs, semicolons or spaces.
+        Lines that begin with ``#`` or ``@`` are left out, and, with a note, lines that begin with ``C`` where all
+        others begin with a number, and rows that a column IGN, IGNORE or C marks.
     units : mapping, optional
         Units of columns, such as ``{"TIME": "h", "AMT": "mg", "DV": "mg/L", "WT": "kg"}``; for several outputs
         ``"DV": {"1": "mg/L", "2": "ng/mL"}``. What is not stated is taken to be in the model's units.
     columns : mapping, optional
         Other names: theirs to ours, such as ``{"conc": "DV"}``; None leaves a column out.
-    carry : "nocb" or "locf"
-        How a covariate holds between rows: the next value back (NONMEM's rule) or the last value on.
+    carry : "nocb", "locf" or "linear"
+        How a covariate holds between rows: the next value back (NONMEM's rule), the last value on, or on a straight
+        line from one value to the next.
     missing : sequence of str
         Cells that say nothing.
 
@@ -61,19 +64,19 @@ def read_data(
     >>> data
     Dataset(the table: 1 subject, 3 rows, 1 dose, 2 observations)
     """
-    table = read_table(source, missing)
+    table = leave_out(read_table(source, missing), columns or {})
     check_carry(carry, table.origin)
     found = Findings(table.origin, table.rows)
     parsed = parse(table, columns or {}, found)
     found.close_reading()
-    records = interpret(parsed, found)
-    check(records, found)
-    found.stop_if_any()
-
     stated = dict(units or {})
     if parsed.clock:
-        hour = str(stated.setdefault("TIME", "h"))
-        records["TIME"] = records["TIME"] * _time_factor(hour, table.origin)
+        unit = str(stated.setdefault("TIME", "h"))
+        parsed.numbers["TIME"] = parsed.numbers["TIME"] * _time_factor(unit, table.origin)
+    records = interpret(parsed, found)
+    check(records, found, parsed.notes)
+    found.stop_if_any()
+
     _check_units(stated, parsed.covariates, records, table.origin)
     amount_unit = str(stated.get("AMT", ""))
     doses = records["ROUTE"] if len(records["ROUTE"]) else np.zeros(0, dtype=str)

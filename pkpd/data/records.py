@@ -9,27 +9,34 @@ import numpy as np
 from pkpd.data.columns import NUMBERS
 from pkpd.data.events import Evid, Mode
 from pkpd.data.findings import Findings
+from pkpd.data.legacy import translate
 from pkpd.data.parse import Parsed
-
-_EVIDS = "EVID is 0 (observation), 1 (dose), 2 (other), 3 (reset) or 4 (reset and dose)."
 
 
 def interpret(parsed: Parsed, found: Findings) -> dict[str, np.ndarray]:
     """Give the columns of a data set, (R,) each: numbers as float, codes as int, labels as str.
 
-    EVID is inferred from AMT where it is not written; MDV from DV. Legacy EVID codes (101: a bolus by route 1) are
+    EVID is inferred from AMT where it is not written; MDV from DV. Legacy EVID codes (101: a dose by route 1) are
     translated, and noted.
     """
     size = len(parsed.labels["ID"])
-    raw = {name: parsed.numbers.get(name, np.full(size, default)) for name, default in NUMBERS.items()}
+    raw = {name: np.array(parsed.numbers.get(name, np.full(size, default))) for name, default in NUMBERS.items()}
     cmt = [re.sub(r"^(\d+)$", r"#\1", label) for label in parsed.labels.get("CMT", [""] * size)]
-    evid, legacy = _evid(raw, cmt, parsed, found)
+    written = _evid(raw, parsed, found)
+    no_amount = np.isnan(raw["AMT"])
+    legacy = translate(written, parsed.labels["ID"], cmt, raw, found)
+    parsed.notes += legacy.notes
+    evid = legacy.evid
+    _switches(evid, cmt, found)
+    _unused(raw, evid, parsed.notes)
     dosing = (evid == Evid.DOSE) | (evid == Evid.RESET_DOSE)
     observing = evid == Evid.OBSERVATION
-    mdv = _mdv(raw, observing, "MDV" in parsed.numbers, "DV" in parsed.numbers, parsed.notes, found)
+    mdv = _mdv(raw, observing, dosing, "MDV" in parsed.numbers, "DV" in parsed.numbers, parsed.notes, found)
 
     text = {name: parsed.labels.get(name, [""] * size) for name in ("ROUTE", "DVID", "ARM", "SEQUENCE")}
-    route = [own or legacy.get(row, "") or by_number for row, (own, by_number) in enumerate(zip(text["ROUTE"], cmt))]
+    route = [
+        own or legacy.routes.get(row, "") or by_number for row, (own, by_number) in enumerate(zip(text["ROUTE"], cmt))
+    ]
     route = ["" if name == "#0" or not dose else name for name, dose in zip(route, dosing)]
     output = [re.sub(r"^(\d+)$", r"#\1", name) if seen else "" for name, seen in zip(text["DVID"], observing)]
     output = ["" if name == "#0" else name for name in output]
@@ -42,51 +49,25 @@ def interpret(parsed: Parsed, found: Findings) -> dict[str, np.ndarray]:
     records |= {"EVID": evid, "MDV": mdv, "II": raw["II"], "MODE": _mode(raw, dosing)}
     for name in ("AMT", "RATE", "DUR"):
         records[name] = np.nan_to_num(raw[name])
-    records["NO_AMT"] = np.isnan(raw["AMT"])
+    records["NO_AMT"] = no_amount
     records |= {"ROUTE": np.array(route, dtype=str), "DVID": np.array(output, dtype=str)}
     records |= {name: np.array(text[name], dtype=str) for name in ("ARM", "SEQUENCE")}
     return records
 
 
-def _evid(
-    raw: dict[str, np.ndarray], cmt: list[str], parsed: Parsed, found: Findings
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Give EVID as int, and the route that a legacy code says, by row."""
-    given = raw["EVID"]
-    written = ~np.isnan(given)
-    endless = (raw["SS"] > 0) & (np.nan_to_num(raw["RATE"]) > 0)
-    doses = (np.nan_to_num(raw["AMT"]) != 0) | endless
-    evid = np.where(written, given, np.where(doses, 1, 0)).astype(np.int64)
-    legacy: dict[int, str] = {}
-    for row in np.flatnonzero(evid >= 100):
-        code = int(evid[row])
-        if code % 100 != 1 or code >= 10000:
-            continue
-        legacy[int(row)] = f"#{code // 100}"
-        evid[row] = Evid.DOSE
-        if cmt[row] not in ("", "#0", legacy[int(row)]):
-            found.row(
-                "evid",
-                row,
-                "EVID",
-                f"{code} says route {code // 100}, but CMT is {cmt[row].lstrip('#')}.",
-                _EVIDS,
-                "Write EVID 1 and the CMT that is meant.",
-            )
-    if legacy:
-        codes = sorted({int(given[row]) for row in legacy})
-        shown = ", ".join(f"{code} (bolus, CMT {code // 100})" for code in codes)
-        parsed.notes.append(f"Legacy EVID translated to 1 in {len(legacy)} rows: {shown}.")
-    for row in np.flatnonzero((evid < 0) | (evid > 4)):
-        code = int(evid[row])
-        more = " Of the older codes only 101, 201, … (a bolus by route 1, 2, …) are read." if code >= 100 else ""
+def _evid(raw: dict[str, np.ndarray], parsed: Parsed, found: Findings) -> np.ndarray:
+    """Give EVID as written; where it is not, a row with an amount is a dose, any other an observation."""
+    written = ~np.isnan(raw["EVID"])
+    amt, rate = np.nan_to_num(raw["AMT"]), np.nan_to_num(raw["RATE"])
+    doses = (amt != 0) | ((raw["SS"] > 0) & (rate > 0))
+    for row in np.flatnonzero(~written & ~doses & (rate > 0)):
         found.row(
-            "evid",
+            "rate",
             row,
-            "EVID",
-            f"{code} has no meaning.",
-            _EVIDS + more,
-            "Write one of these; infusions and steady state have their own columns (RATE or DUR, SS and II).",
+            "RATE",
+            f"RATE {rate[row]:g} without an amount: neither a dose nor an observation.",
+            "Only an infusion up to steady state (SS 1) has a rate and no amount.",
+            "Write the amount, SS 1, or RATE 0.",
         )
     if "DV" in parsed.numbers:
         both = ~written & doses & (np.nan_to_num(raw["DV"]) != 0) & (np.nan_to_num(raw["MDV"]) != 1)
@@ -95,15 +76,48 @@ def _evid(
                 "both",
                 row,
                 None,
-                f"a dose (AMT {raw['AMT'][row]:g}) and an observation (DV {raw['DV'][row]:g}) in one row.",
+                f"a dose (AMT {amt[row]:g}) and an observation (DV {raw['DV'][row]:g}) in one row.",
                 None,
                 "Write two rows, or EVID 1.",
             )
-    return evid, legacy
+    return np.where(written, raw["EVID"], np.where(doses, 1, 0)).astype(np.int64)
+
+
+def _switches(evid: np.ndarray, cmt: list[str], found: Findings) -> None:
+    """Refuse compartments that are switched off (CMT below 0 on a row that is no dose)."""
+    for row in np.flatnonzero(evid != Evid.OBSERVATION):
+        if re.fullmatch(r"-\d+", cmt[row]) and evid[row] not in (Evid.DOSE, Evid.RESET_DOSE):
+            found.row(
+                "route",
+                row,
+                "CMT",
+                f"{cmt[row]} turns a compartment off, which this package does not do.",
+                "A reset (EVID 3) empties all of them.",
+                "Delete the row, or let the model say when the compartment counts.",
+            )
+
+
+def _unused(raw: dict[str, np.ndarray], evid: np.ndarray, notes: list[str]) -> None:
+    """Say what stands on rows where it has no meaning."""
+    dosing = (evid == Evid.DOSE) | (evid == Evid.RESET_DOSE)
+    for name, rows, kind in [
+        ("DV", evid != Evid.OBSERVATION, "observation"),
+        *((name, ~dosing, "dose") for name in ("RATE", "DUR", "II", "ADDL", "SS")),
+    ]:
+        found = np.flatnonzero(rows & (np.nan_to_num(raw[name]) != 0))
+        if len(found):
+            which = f"1 row that is no {kind}" if len(found) == 1 else f"{len(found)} rows that are no {kind}s"
+            notes.append(f"{name} is not used on {which}.")
 
 
 def _mdv(
-    raw: dict[str, np.ndarray], observing: np.ndarray, has_mdv: bool, has_dv: bool, notes: list[str], found: Findings
+    raw: dict[str, np.ndarray],
+    observing: np.ndarray,
+    dosing: np.ndarray,
+    has_mdv: bool,
+    has_dv: bool,
+    notes: list[str],
+    found: Findings,
 ) -> np.ndarray:
     """Give MDV as int: 1 on every row that is not an observation, or that has none to count."""
     empty = np.isnan(raw["DV"])
@@ -113,6 +127,16 @@ def _mdv(
         for row in np.flatnonzero(observing & explicit & empty & ~censored):
             found.row(
                 "missing", row, "DV", "the observation is missing, but MDV is 0.", None, "Write the value, or MDV 1."
+            )
+        for row in np.flatnonzero(~observing & explicit & (np.nan_to_num(raw["DV"]) != 0)):
+            kind = "a dose" if dosing[row] else "no observation"
+            found.row(
+                "mdv",
+                row,
+                "MDV",
+                f"MDV 0 says that DV {raw['DV'][row]:g} counts, but the row is {kind}.",
+                "Only a row with EVID 0 has an observation.",
+                "Write the observation in a row of its own, or MDV 1.",
             )
     for row in np.flatnonzero(~np.isnan(raw["MDV"]) & (raw["MDV"] != 0) & (raw["MDV"] != 1)):
         found.row("mdv", row, "MDV", f"{raw['MDV'][row]:g} has no meaning.", "MDV is 0 or 1.", "Write one of these.")

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pkpd.data.comments import comment_lines, left_out
 from pkpd.data.findings import Findings
 from pkpd.errors import DataError, suggestion
 
 Cell = str | float | None
+_NOT_ROWS = ("#", "@", "TABLE NO.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Table:
         One list a column.
     rows : tuple of int
         Row numbers: lines of a file (the header is usually line 1), positions from 0 in a table in memory.
+    notes : tuple of str
+        What was left out.
     """
 
     origin: str
@@ -43,6 +47,7 @@ class Table:
     names: tuple[str, ...]
     cells: tuple[Sequence[Cell], ...]
     rows: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(source: Any, missing: Sequence[str]) -> Table:
@@ -129,6 +134,8 @@ def _read_file(path: Path, missing: frozenset[str]) -> Table:
         names = names[:-1]  # a spreadsheet's trailing commas
         body = [(n, cells[: len(names)]) for n, cells in body]
     _check_header(origin, line, names)
+    gone = comment_lines((n, cells[0] if cells and cells[0] not in missing else None) for n, cells in body)
+    body = [(n, cells) for n, cells in body if n not in set(gone)]
     found = Findings(origin, [n for n, _ in body])
     for row, (_, cells) in enumerate(body):
         if len(cells) != len(names):
@@ -151,12 +158,13 @@ def _read_file(path: Path, missing: frozenset[str]) -> Table:
         names=tuple(names),
         cells=columns,
         rows=tuple(n for n, _ in body),
+        notes=(left_out(gone, "the line begins with C"),) if gone else (),
     )
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells; blank lines and lines that begin with # are left out."""
-    lines = ["" if line.lstrip().startswith("#") else line for line in text.splitlines()]
+    """Yield line number and cells, without blank lines, comments and titles of NONMEM tables."""
+    lines = ["" if line.lstrip().startswith(_NOT_ROWS) else line for line in text.splitlines()]
     header = next((line for line in lines if line.strip()), "")
     delimiter = next((mark for mark in ",\t;" if mark in header), " ")
     if delimiter == " ":

@@ -39,12 +39,20 @@ BROKEN = [
     ([DOSE | {"SS": 1}], "a steady state without the time between doses"),
     ([DOSE | {"SS": 3, "II": 12}], "column SS: 3 has no meaning"),
     ([DOSE | {"AMT": 0, "RATE": 5, "SS": 1, "ADDL": 2, "II": 12}], "an endless infusion"),
-    ([DOSE | {"EVID": 7}], "column EVID: 7 has no meaning"),
+    ([DOSE | {"EVID": 12345}], "column EVID: 12345 has no meaning"),
+    ([DOSE | {"EVID": 5}], "column EVID: 5 sets a compartment to the amount, in rxode2; there is no such event"),
+    ([DOSE | {"AMT": 0, "RATE": -2, "SS": 1}], "the amount of the dose is 0, with RATE -2 and SS 1"),
+    ([DOSE | {"AMT": 0, "RATE": 5, "SS": 1, "II": 12}], "cannot be repeated (ADDL 0, II 12)"),
+    ([{"ID": 1, "TIME": 0, "RATE": 5}], "RATE 5 without an amount: neither a dose nor an observation"),
+    ([DOSE | {"EVID": 2, "AMT": ".", "CMT": -2}], "column CMT: -2 turns a compartment off"),
+    ([DOSE | {"DV": 3, "MDV": 0}], "MDV 0 says that DV 3 counts, but the row is a dose"),
+    ([DOSE | {"EVID": 3, "AMT": ".", "DV": 3, "MDV": 0}], "but the row is no observation"),
     ([DOSE | {"EVID": 0.5}], "column EVID: 0.5 is not a whole number"),
     ([SEEN | {"TIME": "."}], "column TIME: the time is missing"),
     ([SEEN | {"TIME": "noon"}], "column TIME: `noon` is not a number"),
     ([SEEN, SEEN | {"TIME": 0.5}], "column TIME: 0.5 comes after 1"),
-    ([SEEN, DOSE | {"EVID": 4}], "let TIME go on"),
+    ([SEEN, DOSE], "only a reset (EVID 3 or 4) starts it again"),
+    ([SEEN, DOSE | {"EVID": 4}, SEEN | {"REF": 0}], "it is not clear in which occasion 0 lies"),
     ([SEEN, SEEN | {"ID": 2}, SEEN], "column ID: 1 comes back after other subjects"),
     ([SEEN | {"ID": "."}], "column ID: the ID is missing"),
     ([SEEN | {"DV": ".", "MDV": 0}], "the observation is missing, but MDV is 0"),
@@ -76,6 +84,12 @@ def test_everything_is_said_at_once():
     assert str(error.value).startswith("5 things are wrong.")
 
 
+def test_a_cell_that_cannot_be_read_hides_nothing_else_in_its_row():
+    with pytest.raises(DataError) as error:
+        read_data(rows(DOSE | {"AMT": 0, "RATE": 5, "SS": 1, "ADDL": 2, "WT": "heavy"}, SEEN | {"WT": 70}))
+    assert [finding.code for finding in error.value.findings] == ["text", "ss"]
+
+
 @pytest.mark.parametrize("table", [{"TIME": []}, {"ID": [], "TIME": [], "DV": []}])
 def test_no_rows(table: dict):
     with pytest.raises(DataError, match="there are no rows"):
@@ -89,7 +103,19 @@ GOOD = [
     [DOSE, {"ID": 1, "TIME": 1, "EVID": 3}, {"ID": 1, "TIME": 1, "EVID": 2, "WT": 70}, SEEN],
     [SEEN | {"N": 4, "SD": 10, "SE": 5, "REF": 0}],
     [SEEN | {"CENS": -1, "ULOQ": 10, "DV": "."}],
+    [DOSE | {"MDV": 0, "DV": "."}, SEEN],
+    [SEEN, DOSE | {"EVID": 4}, SEEN],
 ]
+
+
+def test_what_is_not_used_is_noted():
+    notes = read_data(rows(DOSE | {"DV": 3, "MDV": 1}, SEEN | {"ADDL": 3, "II": 12, "RATE": 5})).notes
+    assert notes == (
+        "DV is not used on 1 row that is no observation.",
+        "RATE is not used on 1 row that is no dose.",
+        "II is not used on 1 row that is no dose.",
+        "ADDL is not used on 1 row that is no dose.",
+    )
 
 
 @pytest.mark.parametrize("table", GOOD)

@@ -111,7 +111,10 @@ def test_exclude(data):
 def test_prints(data):
     lines = str(data).splitlines()
     assert lines[0] == "the table: 2 subjects, 5 rows, 2 doses, 3 observations"
-    assert lines[1] == "Covariates (nocb: the next value holds back between rows): WT 70 to 80 kg"
+    assert (
+        lines[1]
+        == "Covariates between rows (nocb: the next value holds back to the row before, as in NONMEM): WT 70 to 80 kg"
+    )
     assert lines[2] == "Units: TIME h, AMT mg, DV mg/L, WT kg"
     assert lines[3].split() == ["ID", "ARM", "TIME", "EVID", "AMT", "ROUTE", "UNIT", "DUR", "DV", "WT"]
     assert len(lines) == 4 + 5

@@ -56,7 +56,9 @@ def test_amounts_per_kg_are_resolved():
         one("0.5 mg/kg iv")
 
 
-@pytest.mark.parametrize(("carry", "amounts"), [("nocb", [70, 80, 80]), ("locf", [70, 70, 80])])
+@pytest.mark.parametrize(
+    ("carry", "amounts"), [("nocb", [70, 80, 80]), ("locf", [70, 70, 80]), ("linear", [70, 70 + 40 / 6, 80])]
+)
 def test_a_changing_weight_changes_the_doses(carry: str, amounts: list):
     events = one(Dose(1, per="WT", every=4, n=3), [], {"WT": {0: 70, 6: 80}}, carry=carry)
     assert events.amt[events.evid == Evid.DOSE].tolist() == amounts

@@ -25,13 +25,24 @@ def test_many_of_a_kind_are_counted():
     assert found.all()[-1].what == f"{100 - SHOWN} more rows like this."
 
 
-def test_rows_that_could_not_be_read_are_left_alone():
+def test_what_could_not_be_read_is_left_alone_and_nothing_else():
     found = Findings("theo.csv", range(3))
     found.row("text", 1, "AMT", "not a number.")
     found.close_reading()
     found.row("amount", 1, "AMT", "no amount.")
+    found.row("rate", 1, "DUR", "does not go with AMT.")
+    found.row("addl", 1, "ADDL", "negative.")
     found.row("amount", 2, "AMT", "no amount.")
-    assert [f.code for f in found.all()] == ["text", "amount"]
+    assert [f.code for f in found.all()] == ["text", "addl", "amount"]
+
+
+def test_rows_that_are_only_counted_are_left_alone_too():
+    found = Findings("theo.csv", range(20))
+    for row in range(20):
+        found.row("text", row, "AMT", "not a number.")
+    found.close_reading()
+    found.row("amount", 19, "AMT", "no amount.")
+    assert len(found.all()) == SHOWN + 1
 
 
 def test_nothing_wrong():

@@ -117,8 +117,9 @@ def test_carry_is_nocb_unless_said():
     table = {"TIME": [0, 1, 2, 3], "DV": 1, "WT": [1, ".", 3, "."]}
     assert read_data(table).events().covariate_values[:, 0].tolist() == [1, 3, 3, 3]
     assert read_data(table, carry="locf").events().covariate_values[:, 0].tolist() == [1, 1, 3, 3]
-    with pytest.raises(DataError, match="`linear` is not a rule"):
-        read_data(table, carry="linear")
+    assert read_data(table, carry="linear").events().covariate_values[:, 0].tolist() == [1, 2, 3, 3]
+    with pytest.raises(DataError, match="`spline` is not a rule"):
+        read_data(table, carry="spline")
 
 
 CELLS = st.sampled_from(["1", "0", "-1", "2.5", ".", "", "x", "9:30", "nan", "1e400", '"', "#", "101", "é", "=1+1"])

@@ -75,24 +75,6 @@ def test_outputs_told_apart_by_cmt_only_are_refused():
     assert any("CMT 2" in note for note in read_data({"TIME": [0, 1], "DV": 1, "CMT": 2}).notes)
 
 
-def test_legacy_codes_are_translated_and_told():
-    data = read_data(rows({"TIME": 0, "EVID": 101, "AMT": 5}, {"TIME": 0, "EVID": 201, "AMT": 5, "CMT": 2}))
-    assert data.columns["EVID"].tolist() == [1, 1]
-    assert data.columns["ROUTE"].tolist() == ["#1", "#2"]
-    assert any("Legacy EVID" in note for note in data.notes)
-
-
-@pytest.mark.parametrize("code", [5, -1, 110, 10101, 7])
-def test_unknown_codes_are_refused(code: int):
-    with pytest.raises(DataError, match=f"{code} has no meaning"):
-        read_data(rows({"TIME": 0, "EVID": code, "AMT": 5}))
-
-
-def test_a_legacy_code_that_contradicts_cmt_is_refused():
-    with pytest.raises(DataError, match="101 says route 1, but CMT is 2"):
-        read_data(rows({"TIME": 0, "EVID": 101, "AMT": 5, "CMT": 2}))
-
-
 def test_dose_and_observation_in_one_row_are_refused():
     with pytest.raises(DataError, match="in one row"):
         read_data(rows({"TIME": 0, "AMT": 5, "DV": 3}))
