@@ -38,9 +38,7 @@ def table(path: Path) -> tuple[list[str], list[list[str]]]:
 def test_simulate_writes_csv_netcdf_and_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import xarray as xr
 
-    names = {option: str(tmp_path / f"ket.{option}") for option in ("csv", "netcdf")} | {
-        "plot": str(tmp_path / "k.png")
-    }
+    names = {"csv": str(tmp_path / "ket.csv"), "to": str(tmp_path / "ket.nc"), "plot": str(tmp_path / "k.png")}
     assert main([*SIMULATE, "--every", "0.5", *(w for name, path in names.items() for w in (f"--{name}", path))]) == 0
     head, rows = table(tmp_path / "ket.csv")
     assert head == ["ARM", "ID", "TIME", "cp"]
@@ -48,11 +46,11 @@ def test_simulate_writes_csv_netcdf_and_plot(tmp_path: Path, capsys: pytest.Capt
     model = pkpd.load("ketamine_kamp2020")
     own = pkpd.simulate(model, SIMULATE[3], times=np.arange(49) / 2, covariates={"WT": 70})["cp"].values.ravel()
     assert np.allclose([float(row[3]) for row in rows], own, rtol=1e-9)
-    with xr.open_dataset(tmp_path / "ket.netcdf", engine="h5netcdf") as stored:
+    with xr.open_dataset(tmp_path / "ket.nc", engine="h5netcdf") as stored:
         assert np.array_equal(stored["cp"].values.ravel(), own)
         assert stored["cp"].attrs["units"] == "mg/L"
     assert (tmp_path / "k.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(os.listdir(tmp_path)) == ["k.png", "ket.csv", "ket.netcdf"]
+    assert sorted(os.listdir(tmp_path)) == ["k.png", "ket.csv", "ket.nc"]
     said = capsys.readouterr()
     assert "0.5 mg/kg iv over 40 min" in said.out
     assert "WT = 70 kg" in said.out
@@ -196,7 +194,7 @@ DOSE = ("--dose", "35 mg iv")
         ((*KET, *DOSE, "--until", "24", "--threads", "1.5"), 2, "--threads: `1.5`"),
         ((*KET, *DOSE, "--until", "24", "--threads=two"), 2, "--threads: `two`"),
         ((*KET, *DOSE, "--until", "24", "--n", "1_0", "--seed", "1"), 2, "--n: `1_0`"),
-        ((*KET, *DOSE, "--until", "24", "--csv", "same.x", "--netcdf", "same.x"), 2, "--csv and --netcdf name the"),
+        ((*KET, *DOSE, "--until", "24", "--csv", "same.nc", "--to", "same.nc"), 2, "--csv and --to name the"),
         ((*KET, *DOSE, "--until", "24", "--csv", "a.png", "--plot", "./a.png"), 2, "--csv and --plot name the same"),
         ((*KET, *DOSE, "--until", "24", "--csv", "a.csv", "--wt", "-70"), 1, "the factor of `v1`, WT / 70, is -1"),
         (
@@ -221,10 +219,20 @@ DOSE = ("--dose", "35 mg iv")
         ((*KET, "--dose", "-35 mg iv", "--until", "24"), 1, "-35"),
         ((*KET, "--dose", "35 mg nasal", "--until", "24"), 1, "nasal"),
         ((*KET, "--dose", "", "--until", "24"), 1, "dose"),
-        ((*KET, *DOSE, "--until", "-24"), 1, "-24"),
-        ((*KET, *DOSE, "--until", "nan"), 1, "nan"),
-        ((*KET, *DOSE, "--until", "24", "--every", "0"), 1, "--every"),
-        ((*KET, *DOSE, "--until", "24", "--every", "1e-9"), 1, "too many"),
+        ((*KET, *DOSE, "--until", "-24"), 2, "-24"),
+        ((*KET, *DOSE, "--until", "0"), 2, "--until: 0 is no length of time"),
+        ((*KET, *DOSE, "--until", "24", "--n", "0", "--seed", "1"), 2, "--n is 0"),
+        ((*KET, *DOSE, "--until", "24", "--n", "-3"), 2, "--n is -3"),
+        ((*KET, *DOSE, "--until", "24", "--uncertainty", "1", "--seed", "1"), 2, "--uncertainty is 1"),
+        ((*KET, *DOSE, "--until", "24", "--threads", "0"), 2, "--threads is 0"),
+        ((*KET, *DOSE, "--until", "24", "--threads", "-1"), 2, "--threads is -1"),
+        ((*KET, *DOSE, "--until", "24", "--to", "sim.csv"), 2, ".nc (netCDF) or .zarr (Zarr)"),
+        ((*KET, *DOSE, "--until", "24", "--to", "nowhere/sim.nc"), 1, "cannot be written"),
+        ((*KET, *DOSE, "--until", "24", "--overwrite"), 2, "nothing to overwrite"),
+        (("simulate", ".", *DOSE, "--until", "24"), 1, "there is no fit in this folder"),
+        ((*KET, *DOSE, "--until", "nan"), 2, "nan"),
+        ((*KET, *DOSE, "--until", "24", "--every", "0"), 2, "--every"),
+        ((*KET, *DOSE, "--until", "24", "--every", "1e-9"), 2, "too many"),
         ((*KET, *DOSE, "--times", "2,1"), 1, "not later"),
         ((*KET, *DOSE, "--until", "24", "--wt", "nan"), 1, "WT"),
         ((*KET, *DOSE, "--until", "24", "--set", "kl=3"), 1, "`kl` is not a parameter"),

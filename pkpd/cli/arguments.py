@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import DataError, UnitError, UsageError, suggestion
+from pkpd.errors import FitFileError, UnitError, UsageError, suggestion
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -28,14 +29,15 @@ def source_of(name: str, changed: dict[str, float], *, drawn: bool) -> Source:
     """Find a model or a saved fit, with other typical values where the user gives them."""
     from pkpd.simulation.source import read_source
 
-    if not name.endswith(".nc"):
+    path = Path(name) / "result.nc" if _is_folder_of_fit(name) else Path(name)
+    if path.suffix != ".nc":
         from pkpd import library
 
         model = library.load(name)
         return read_source(model.set(changed) if changed else model)
     from pkpd.estimation import load_fit
 
-    fit = load_fit(name)
+    fit = load_fit(path)
     if changed and drawn:
         raise UsageError(
             "--set and --uncertainty are given together for a fit.",
@@ -44,6 +46,34 @@ def source_of(name: str, changed: dict[str, float], *, drawn: bool) -> Source:
             remedy="Leave one of them out.",
         )
     return read_source(fit.model.set(changed) if changed else fit)
+
+
+def _is_folder_of_fit(name: str) -> bool:
+    """Tell whether a name is a folder with the result of a fit; if it is an old one, that is said.
+
+    Raises
+    ------
+    FitFileError
+        It is a folder, and no fit has run in it.
+    """
+    from pkpd import library
+
+    folder = Path(name)
+    if not folder.is_dir() or name in library.names():
+        return False
+    from pkpd import project
+
+    (found,) = project.check(folder) if (folder / "fit.toml").is_file() else (None,)
+    if (folder / "result.nc").is_file():
+        if found is not None and not found.is_fresh:
+            print(f"{found}. `pkpd run {name}` brings it up to date.", file=sys.stderr)
+        return True
+    raise FitFileError(
+        "this fit has not run." if found is not None else "there is no fit in this folder.",
+        where=name,
+        expected="A folder with result.nc, as `pkpd run` makes it.",
+        remedy=f"pkpd run {name}" if found is not None else "Name a model, a file, or the folder of a fit.",
+    )
 
 
 def arms_of(texts: Sequence[str], model: Model) -> dict[str, Regimen]:
@@ -134,7 +164,7 @@ def covariates_of(
 
 def _no_such_option(option: str, model: Model, covariates: list[str]) -> UsageError:
     words = ("dose", "until", "every", "times", "unit-of-time", "set", "covariate", "observe", "target", "n")
-    words += ("variability", "seed", "uncertainty", "plot", "log", "csv", "netcdf", "threads")
+    words += ("variability", "seed", "uncertainty", "plot", "log", "csv", "to", "overwrite", "threads")
     near = suggestion(option, [*words, *(name.lower() for name in covariates)])
     has = f"its covariates are {', '.join(covariates)}" if covariates else "it has no covariates"
     return UsageError(
@@ -175,7 +205,7 @@ def times_of(
         )
     for name, value in (("--until", until), ("--every", every)):
         if value is not None and not (np.isfinite(value) and value > 0):
-            raise DataError(
+            raise UsageError(
                 f"{value:g} is no length of time.",
                 where=name,
                 expected="A number greater than 0.",
@@ -184,7 +214,7 @@ def times_of(
     if every is not None:
         count = int(np.floor(until / every * (1 + 1e-12) + 1e-9))
         if count > 10_000_000:
-            raise DataError(
+            raise UsageError(
                 f"{count:,} times are too many.",
                 where="--every",
                 expected="At most 10,000,000 times.",
@@ -219,6 +249,17 @@ def whole_number(_: object, tokens: Sequence[Token]) -> int:
         expected="A whole number, in digits alone.",
         remedy=f"Write {option} {100 if option in ('--n', '--uncertainty') else 1}.",
     )
+
+
+def check_least(option: str, value: int | None, least: int, example: int) -> None:
+    """Refuse a count that is too small."""
+    if value is not None and value < least:
+        raise UsageError(
+            f"{option} is {value}.",
+            where="pkpd simulate",
+            expected=f"A whole number of {least} or more.",
+            remedy=f"Write {option} {example}, or leave it out.",
+        )
 
 
 def check_different(files: Mapping[str, Path | None]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
+from pkpd.cli import results
 from pkpd.cli.arguments import (
     arms_of,
     check_different,
     check_figure,
+    check_least,
     covariates_of,
     pair,
     scale_of,
@@ -20,14 +22,9 @@ from pkpd.cli.arguments import (
     times_of,
     whole_number,
 )
-from pkpd.cli.files import check_writable, whole
-from pkpd.cli.screen import aligned, stages
+from pkpd.cli.files import check_writable
+from pkpd.cli.screen import stages
 from pkpd.errors import UsageError
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from pkpd.simulation.outcome import Simulation
 
 _MANY = Parameter(consume_multiple=False, negative_iterable=())
 _WHOLE = Parameter(converter=whole_number)
@@ -53,7 +50,8 @@ def simulate(
     plot: Path | None = None,
     log: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     csv: Path | None = None,
-    netcdf: Path | None = None,
+    to: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     threads: Annotated[int | None, _WHOLE] = None,
     **covariates: str,
 ) -> int:
@@ -66,7 +64,8 @@ def simulate(
     Parameters
     ----------
     model
-        A shipped model (`pkpd models` lists them), the path of a model file, or of a fit that was saved (.nc).
+        A shipped model (`pkpd models` lists them), the path of a model file, of a fit that was saved (.nc), or of the
+        folder of a fit (`fits/ketamine_fatigue`).
     dose
         What is given, as text: `"35 mg iv over 40 min"`. Several are several arms; a name may stand before a colon:
         `--dose "slow: 35 mg iv over 100 min"`.
@@ -103,21 +102,40 @@ def simulate(
         Draw with a logarithmic axis.
     csv
         Write the values to this file: ARM, DRAW (if there are several), ID, TIME and a column for each output.
-    netcdf
-        Write the labelled arrays, with units, to this file.
+    to
+        Write the labelled arrays, with units, to this file while they are computed: .nc (netCDF) or .zarr (Zarr). A
+        simulation may be larger than memory; what is printed is then read back from a part of it.
+    overwrite
+        Let `--to` take the place of an earlier simulation.
     threads
         Threads to compute with. The numbers do not depend on it.
     covariates
         Covariates of the model, in its units: `--wt 70`.
     """
+    from pkpd.simulation.setting import prepare
     from pkpd.simulation.simulate import compute
+    from pkpd.simulation.size import check_memory
+    from pkpd.simulation.stream import check_target, stream
+    from pkpd.simulation.target import Target
 
-    check_different({"--csv": csv, "--netcdf": netcdf, "--plot": plot})
-    for path in (plot, csv, netcdf):
+    check_different({"--csv": csv, "--to": to, "--plot": plot})
+    check_least("--n", n, 1, example=100)
+    check_least("--uncertainty", uncertainty, 2, example=100)
+    check_least("--threads", threads, 1, example=2)
+    for path in (plot, csv):
         if path is not None:
             check_writable(path)
     if plot is not None:
         check_figure(plot)
+    if to is not None:
+        check_target(to, overwrite=overwrite)
+    elif overwrite:
+        raise UsageError(
+            "There is nothing to overwrite.",
+            where="--overwrite",
+            expected="--to, the file that may be overwritten: --csv and --plot always are.",
+            remedy="Add --to sim.nc, or leave it out.",
+        )
     source = source_of(model, dict(pair(text, "--set") for text in set_ or []), drawn=uncertainty is not None)
     chosen = source.model
     arms = arms_of(dose, chosen)
@@ -130,119 +148,40 @@ def simulate(
             remedy="Add --seed 1, or any other whole number.",
         )
     when = times_of(until, every, times, arms, scale)
-    given = covariates_of(chosen, arms, covariates, covariate or [])
-    with stages() as advance:
-        result = compute(
-            source,
-            arms,
-            times=when * scale,
-            n=n,
-            seed=seed,
-            uncertainty=False if uncertainty is None else uncertainty,
-            variability=dict(pair(text, "--variability") for text in variability) if variability else None,
-            covariates=given,
-            observe=observe,
-            threads=threads,
-            on_progress=lambda done, total: advance("simulating subjects", done, total),
-        )
-    shown = unit_of_time or chosen.time_unit
-    sim = _labelled(result, when, shown) if target or netcdf is not None or plot is not None else None
-    # The targets come before the files: a wrong one leaves nothing behind.
-    told = [_told(sim, text, shown) for text in target or () if sim is not None]
-    if csv is not None:
-        _write_csv(result, when, csv)
-    if sim is not None and netcdf is not None:
-        with whole(netcdf) as unfinished:
-            sim.to_netcdf(unfinished, engine="h5netcdf")
-    if sim is not None and plot is not None:
-        _draw(result, sim, plot, log=log)
-    print("\n\n".join([_summary(result, when, shown), *told]))
-    for path in (csv, netcdf, plot):
+    setting = prepare(
+        source,
+        arms,
+        times=when * scale,
+        n=n,
+        seed=seed,
+        uncertainty=False if uncertainty is None else uncertainty,
+        variability=dict(pair(text, "--variability") for text in variability) if variability else None,
+        covariates=covariates_of(chosen, arms, covariates, covariate or []),
+        observe=observe,
+        shown=(when, unit_of_time or chosen.time_unit),
+    )
+    for text in target or ():
+        Target.read(text, setting.names)
+    if to is not None and plot is not None:
+        check_memory(setting, where="--plot", remedy=f"Leave out --plot, and draw a part of {to} afterwards.")
+    with stages() as advance, ExitStack() as held:
+
+        def tell(done: int, total: int) -> None:
+            advance("simulating subjects", done, total)
+
+        if to is None:
+            made = results.in_memory(compute(setting, threads=threads, on_progress=tell))
+        else:
+            sim = held.enter_context(stream(setting, to, threads=threads, on_progress=tell))
+            made = results.in_file(setting, sim)
+        told = [results.told(made.labelled(), text) for text in target or ()]
+        if csv is not None:
+            results.write_csv(made, csv)
+        if plot is not None:
+            results.draw(made, plot, log=log)
+        summary = results.summary(made)
+    print("\n\n".join([summary, *told]))
+    for path in (csv, to, plot):
         if path is not None:
             print(f"Wrote {path}", file=sys.stderr)
     return 0
-
-
-def _write_csv(result: Simulation, times: np.ndarray, path: Path) -> None:
-    import csv
-
-    draws = result.cohort.draws > 1
-    head = ["ARM", *(["DRAW"] if draws else []), "ID", "TIME", *result.names]
-    clock = [f"{moment:.10g}" for moment in times]
-    with whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(head)
-        for a, arm in enumerate(result.arms):
-            for d in range(result.cohort.draws):
-                for s in range(result.cohort.subjects):
-                    lead = [arm, *([d + 1] if draws else []), s + 1]
-                    rows = result.values[a, d, s].tolist()
-                    table.writerows([*lead, moment, *(f"{v:.10g}" for v in row)] for moment, row in zip(clock, rows))
-
-
-def _labelled(result: Simulation, times: np.ndarray, unit: str) -> xr.Dataset:
-    """Give the labelled arrays with times in the unit that the user writes."""
-    sim = result.labelled()
-    return sim.assign_coords(time=("time", times, {**sim["time"].attrs, "units": unit}))
-
-
-def _draw(result: Simulation, sim: xr.Dataset, path: Path, *, log: bool) -> None:
-    from pkpd import plots
-
-    # In one column panels share the axis of time; from four on they would be a tower.
-    columns = 1 if len(result.names) <= 3 else 2
-    rows = -(-len(result.names) // columns)
-    figure = plots.figure(rows, columns, width=7.0 * columns, height=0.6 + 3.2 * rows, squeeze=False)
-    for index, axes in enumerate(figure.axes):
-        if index >= len(result.names):
-            axes.set_visible(False)
-            continue
-        title = result.model.title if index == 0 else None
-        # One key for all panels, at the right edge.
-        key = index == columns - 1 or len(result.names) == 1
-        plots.bands(sim[result.names[index]], ax=axes, log=log, title=title, legend=key)
-        if index < len(result.names) - columns:
-            axes.set_xlabel("")
-    plots.save(figure, path)
-
-
-def _told(sim: xr.Dataset, target: str, unit: str) -> str:
-    """Say when a target is met and for how long, by arm."""
-    from pkpd.simulation import sustain
-
-    found = sustain(sim, target)
-    rows = []
-    for arm in found["arm"].values:
-        own = found.sel(arm=arm)
-        met = np.isfinite(own["start"].values)
-        share = f"{100 * met.mean():.3g} %" if met.size > 1 else "yes" if met.all() else "no"
-        start, first, total = (own[name].values[met] for name in ("start", "duration", "total"))
-        numbers = [f"{np.median(values):.4g}" if met.any() else "–" for values in (start, first, total)]
-        still = f"{100 * own['open'].values.mean():.3g} %" if met.size > 1 else "yes" if own["open"].all() else "no"
-        rows.append([str(arm), share, *numbers, still])
-    middle = "median " if found["start"].size > len(rows) else ""
-    titles = ["arm", "met", f"{middle}first at ({unit})", f"{middle}lasts ({unit})", f"{middle}in all ({unit})"]
-    return f"Target {found.attrs['target']}\n" + aligned([*titles, "met at the end"], rows, left=1)
-
-
-def _summary(result: Simulation, times: np.ndarray, unit: str) -> str:
-    cohort = result.cohort
-    head = [f"{result.model.name}: {result.model.title}" if result.model.title else result.model.name]
-    if str(cohort.covariates):
-        head.append(f"Covariates: {cohort.covariates}")
-    who = "typical subject" if cohort.draws * cohort.subjects == 1 else f"median of {cohort.subjects} subjects"
-    if cohort.draws > 1:
-        who = f"median of {cohort.draws} draws" + (f" of {cohort.subjects} subjects" if cohort.subjects > 1 else "")
-    held = "" if cohort.uncertainty == "none" else f" ({cohort.uncertainty}, seed {cohort.seed})"
-    head.append(f"Values: {who}{held}")
-    head += cohort.notes
-    rows = []
-    for a, arm in enumerate(result.arms):
-        for o, name in enumerate(result.names):
-            values = np.median(result.values[a, ..., o].reshape(-1, len(times)), axis=0)
-            top, low = int(np.argmax(values)), int(np.argmin(values))
-            _, measure = result.describe(name)
-            numbers = [values[top], times[top], values[low], times[low], values[-1]]
-            rows.append([arm, name, "" if measure == "1" else measure, *(f"{number:.4g}" for number in numbers)])
-    titles = ["arm", "output", "unit", "highest", f"at {unit}", "lowest", f"at {unit}", f"last ({times[-1]:g} {unit})"]
-    return "\n".join(head) + "\n\n" + aligned(titles, rows, left=3)

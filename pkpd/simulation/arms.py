@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pkpd.data import Dose, Events, Regimen
+from pkpd.data.events import ROW_FIELDS
 from pkpd.errors import DataError, DoseError, MismatchError
 from pkpd.simulation.covariates import Covariates
 
@@ -138,33 +139,42 @@ class Plan:
         """Number of arms."""
         return len(self.events.subjects)
 
-    def batch(self, subjects: np.ndarray, labels: list[str]) -> Events:
+    def batch(self, subjects: np.ndarray, names: Sequence[str]) -> Events:
         """Events of these subjects in every arm, arm by arm.
 
         Parameters
         ----------
         subjects : (K,) int
             Index of each subject among the N of the cohort.
-        labels : list of str
-            What to call them in messages, K names.
+        names : sequence of str
+            What to call them in messages: A times K names.
         """
-        arms = self.events.subjects
-        which = np.repeat(np.arange(len(arms)), len(subjects))
-        names = [f"{label} of arm {arm!r}" for arm in arms for label in labels]
-        events = self.events.take(which, subjects=names)
-        if not self.each:
-            return events
-        lengths = np.diff(events.start)
-        who = np.repeat(np.tile(subjects, len(arms)), lengths)
-        source = np.concatenate([np.arange(*self.events.start[a : a + 2]) for a in which]) if len(which) else who
-        covariates = np.array(events.covariate_values)
-        amt, rate = np.array(events.amt), np.array(events.rate)
+        base, count = self.events, len(subjects)
+        lengths = np.repeat(np.diff(base.start), count)
+        start = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.repeat(np.repeat(base.start[:-1], count) - start[:-1], lengths) + np.arange(start[-1])
+        columns: dict[str, Any] = {name: getattr(base, name)[rows] for name in ROW_FIELDS}
+        covariates = base.covariate_values[rows]
+        who = np.repeat(np.tile(subjects, self.arms), lengths) if self.each else rows
         for name, values in self.each.items():
-            covariates[:, events.covariates.index(name)] = values[who]
+            covariates[:, base.covariates.index(name)] = values[who]
             if name in self.scaled:
-                factor = np.where(self.scaled[name][source], values[who], 1.0)
-                amt, rate = amt * factor, rate * factor
-        return replace(events, amt=amt, rate=rate, covariate_values=covariates)
+                factor = np.where(self.scaled[name][rows], values[who], 1.0)
+                columns["amt"], columns["rate"] = columns["amt"] * factor, columns["rate"] * factor
+        return replace(base, subjects=tuple(names), start=start, covariate_values=covariates, **columns)
+
+    def first_row(self) -> Plan:
+        """Give the first row of the first arm alone: enough to look at everybody's covariates."""
+        base = self.events
+        columns: dict[str, Any] = {name: getattr(base, name)[:1] for name in ROW_FIELDS}
+        one = replace(
+            base,
+            subjects=base.subjects[:1],
+            start=np.array([0, 1]),
+            covariate_values=base.covariate_values[:1],
+            **columns,
+        )
+        return Plan(events=one, each=self.each, scaled={name: rows[:1] for name, rows in self.scaled.items()})
 
 
 def lay_out(arms: Mapping[str, Regimen], times: np.ndarray, covariates: Covariates, time_unit: str) -> Plan:

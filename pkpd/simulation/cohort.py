@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.errors import MismatchError, ModelError, UsageError, suggestion
 from pkpd.simulation.covariates import Covariates
 from pkpd.simulation.streams import check_seed, normals
-from pkpd.simulation.uncertainty import Typical, typical_values
+from pkpd.simulation.uncertainty import Typical
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -23,40 +23,72 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """Everybody who is simulated, D draws of N subjects with P parameters.
+    """Everybody who is simulated, D draws of N subjects with P parameters: a recipe, which makes any part of it.
 
     Parameters
     ----------
-    values : (D, N, P) float
-        Individual parameter values on their natural scale, in the order of the model.
-    parameters : tuple of str
-        P names.
+    model : Model
+    typical : Typical
+        The typical values and how well they are known.
+    scatter : (P, P) float
+        Lower triangular factor of the variance of the ETAs.
+    draws : int
+        D, the number of draws of the typical values.
+    subjects : int
+        N, the number of subjects in each draw.
+    drawn : bool
+        Whether the typical values are drawn; if not, they are what they are in the one draw.
     covariates : Covariates
         One number for all, or one for each of the N subjects.
-    uncertainty : str
-        What differs between the draws and subjects, in words, for labels and attributes.
     seed : int or None
         None where nothing is left to chance.
-    notes : tuple of str
-        What a reader of the result must know, such as a parameter that has no published uncertainty.
     """
 
-    values: np.ndarray
-    parameters: tuple[str, ...]
+    model: Model
+    typical: Typical
+    scatter: np.ndarray
+    draws: int
+    subjects: int
+    drawn: bool
     covariates: Covariates
-    uncertainty: str
     seed: int | None
-    notes: tuple[str, ...] = ()
 
     @property
-    def draws(self) -> int:
-        """D, the number of draws of the typical values."""
-        return self.values.shape[0]
+    def parameters(self) -> tuple[str, ...]:
+        """P names."""
+        return tuple(self.model.parameters)
 
     @property
-    def subjects(self) -> int:
-        """N, the number of subjects in each draw."""
-        return self.values.shape[1]
+    def varying(self) -> tuple[str, ...]:
+        """Parameters that differ between subjects."""
+        return tuple(name for name, row in zip(self.parameters, self.scatter) if row.any())
+
+    @property
+    def uncertainty(self) -> str:
+        """What differs between the draws and subjects, in words, for labels and attributes."""
+        return " and ".join([BETWEEN_SUBJECTS] * bool(self.varying) + [PARAMETERS] * self.drawn) or NONE
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the result must know, such as a parameter that has no published uncertainty."""
+        return self.typical.notes if self.drawn else ()
+
+    def individuals(self, draws: slice, subjects: slice) -> np.ndarray:
+        """Parameters of some subjects in some draws, on their natural scale: shape (d, n, P).
+
+        Who else is asked for changes no bit of them.
+        """
+        draw, subject = np.arange(*draws.indices(self.draws)), np.arange(*subjects.indices(self.subjects))
+        shape = (len(draw), len(subject), len(self.parameters))
+        centre = self.typical.centre[None, :]
+        if self.drawn and self.seed is not None:
+            centre = self.typical.draw(self.seed, draw)
+        there = np.empty(shape)
+        there[:] = centre[:, None, :]
+        if self.varying and self.seed is not None:
+            who, which = np.tile(subject, len(draw)), np.repeat(draw, len(subject))
+            there += _scattered(self.seed, who, which, self.scatter).reshape(shape)
+        return _natural(self.model, self.typical, there)
 
 
 def gather(
@@ -69,7 +101,7 @@ def gather(
     variability: bool | Mapping[str, float] | None,
     covariates: Covariates,
 ) -> Cohort:
-    """Draw a cohort.
+    """Say who is simulated; nobody is drawn yet.
 
     Parameters
     ----------
@@ -110,37 +142,17 @@ def gather(
     kinds = [BETWEEN_SUBJECTS] * bool(scatter.any()) + [PARAMETERS] * bool(draws)
     if kinds:
         seed = check_seed(seed, why=" and ".join(kinds) + " is drawn at random")
-    centre = typical.draw(seed, draws) if draws and seed is not None else typical.centre[None, :]
-    shift = np.zeros((max(draws, 1), subjects, len(names)))
-    if scatter.any() and seed is not None:
-        shift = _scattered(seed, max(draws, 1), subjects, scatter)
+    if draws and seed is not None:
+        typical.draw(seed, np.arange(0))  # says now, and not in the midst of the work, if there is nothing to draw from
     return Cohort(
-        values=_natural(model, typical, centre[:, None, :] + shift),
-        parameters=names,
+        model=model,
+        typical=typical,
+        scatter=scatter,
+        draws=max(draws, 1),
+        subjects=subjects,
+        drawn=draws > 0,
         covariates=covariates,
-        uncertainty=" and ".join(kinds) or NONE,
         seed=seed if kinds else None,
-        notes=typical.notes if draws else (),
-    )
-
-
-def count(model: Model, *, n: int | None, uncertainty: bool | int, covariates: Covariates) -> tuple[int, int]:
-    """Give the numbers of draws and of subjects that :func:`gather` would make.
-
-    Raises
-    ------
-    UsageError
-        `n` or `uncertainty` is no count.
-    MismatchError
-        The number of subjects does not fit the covariates.
-    """
-    return max(_count_draws(uncertainty), 1), _count_subjects(model, n, covariates)
-
-
-def typical_cohort(model: Model, covariates: Covariates) -> Cohort:
-    """Give the typical subject alone."""
-    return gather(
-        model, typical_values(model), n=None, seed=None, uncertainty=False, variability=None, covariates=covariates
     )
 
 
@@ -231,21 +243,22 @@ def _factor(variance: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return lower
 
 
-def _scattered(seed: int, draws: int, subjects: int, factor: np.ndarray) -> np.ndarray:
-    """ETAs, shape (D, N, P). Column by column: a matrix product may round differently in batches of another size."""
-    draw, subject = (grid.ravel() for grid in np.meshgrid(np.arange(draws), np.arange(subjects), indexing="ij"))
-    z = normals(seed, "between subjects", subject, draw, len(factor))
-    etas = np.zeros_like(z)
-    for j in range(len(factor)):
-        if factor[j:, j].any():
-            etas += z[:, j, None] * factor[:, j]
-    return etas.reshape(draws, subjects, len(factor))
+def _scattered(seed: int, subject: np.ndarray, draw: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """ETAs, shape (K, P). Column by column: a matrix product may round differently in batches of another size."""
+    sources = np.flatnonzero(factor.any(axis=0))
+    z = normals(seed, "between subjects", subject, draw, len(factor), columns=sources)
+    etas = np.zeros((len(subject), len(factor)))
+    for column, j in enumerate(sources):
+        for i in np.flatnonzero(factor[:, j]):
+            etas[:, i] += z[:, column] * factor[i, j]
+    return etas
 
 
 def _natural(model: Model, typical: Typical, transformed: np.ndarray) -> np.ndarray:
     values = np.empty_like(transformed)
     for column, parameter in enumerate(model.parameters.values()):
-        there = transformed[..., column]
+        # Contiguous, whatever the batch: numpy may round an array with gaps in another way.
+        there = np.ascontiguousarray(transformed[..., column])
         # Back and forth through a logarithm is not exact: who is at the centre gets the typical value itself.
         with np.errstate(over="ignore"):  # the engine says who has an infinite parameter
             natural = parameter.inverse(there)

@@ -47,7 +47,15 @@ def check_seed(seed: object, *, why: str) -> int:
     )
 
 
-def normals(seed: int, purpose: str, subject: np.ndarray, replicate: np.ndarray, count: int) -> np.ndarray:
+def normals(
+    seed: int,
+    purpose: str,
+    subject: np.ndarray,
+    replicate: np.ndarray,
+    count: int,
+    *,
+    columns: np.ndarray | None = None,
+) -> np.ndarray:
     """Give standard normal numbers, addressed.
 
     Parameters
@@ -59,31 +67,42 @@ def normals(seed: int, purpose: str, subject: np.ndarray, replicate: np.ndarray,
         The address of each row.
     count : int
         How many numbers a row has.
+    columns : (C,) int, optional
+        Which of them are needed, rising; all when left out.
 
     Returns
     -------
-    (K, count) float
+    (K, count or C) float
         By inversion of uniform numbers that are never 0 or 1.
     """
     from scipy.special import ndtri
 
-    return ndtri(uniforms(seed, purpose, subject, replicate, count))
+    return ndtri(uniforms(seed, purpose, subject, replicate, count, columns=columns))
 
 
-def uniforms(seed: int, purpose: str, subject: np.ndarray, replicate: np.ndarray, count: int) -> np.ndarray:
-    """Uniform numbers strictly between 0 and 1, addressed as in :func:`normals`. Shape (K, count)."""
+def uniforms(
+    seed: int,
+    purpose: str,
+    subject: np.ndarray,
+    replicate: np.ndarray,
+    count: int,
+    *,
+    columns: np.ndarray | None = None,
+) -> np.ndarray:
+    """Uniform numbers strictly between 0 and 1, addressed as in :func:`normals`. Shape (K, count or C)."""
     subject = np.asarray(subject, dtype=np.uint64)
     replicate = np.asarray(replicate, dtype=np.uint64)
-    blocks = np.arange(-(-count // 4), dtype=np.uint64)
-    shape = (subject.size, blocks.size)
-    counter = (
-        np.broadcast_to(blocks, shape),
-        np.broadcast_to(subject[:, None], shape),
-        np.broadcast_to(replicate[:, None], shape),
-        np.zeros(shape, dtype=np.uint64),
-    )
-    bits = np.stack(philox(counter, stream_key(seed, purpose)), axis=-1).reshape(subject.size, -1)[:, :count]
-    return ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
+    wanted = np.arange(count) if columns is None else np.asarray(columns, dtype=int)
+    key = stream_key(seed, purpose)
+    result = np.empty((subject.size, len(wanted)))
+    # A block of the generator is four numbers of a row.
+    for block in np.unique(wanted // 4):
+        counter = (np.full(subject.shape, block, dtype=np.uint64), subject, replicate, np.zeros_like(subject))
+        words = philox(counter, key)
+        for place in np.flatnonzero(wanted // 4 == block):
+            bits = words[wanted[place] % 4]
+            result[:, place] = ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
+    return result
 
 
 def stream_key(seed: int, purpose: str) -> tuple[int, int]:

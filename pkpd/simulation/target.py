@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CONDITION = re.compile(r"^\s*([A-Za-z_][\w.]*)\s*(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*$")
 _COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+_NUMBERS_AT_ONCE = 4_194_304
 _Z95 = 1.959963984540054
 
 
@@ -28,8 +29,8 @@ class Target:
     level: float
 
     @classmethod
-    def read(cls, text: str, sim: xr.Dataset) -> Target:
-        """Read a target, and find its variable in a simulation.
+    def read(cls, text: str, known: Sequence[str]) -> Target:
+        """Read a target of one of the variables that are known.
 
         Raises
         ------
@@ -45,7 +46,6 @@ class Target:
                 remedy='Write "vas < 40".',
             )
         name, sign, level = match[1], match[2], float(match[3])
-        known = [str(variable) for variable in sim.data_vars if "time" in sim[variable].dims]
         if name not in known:
             raise DataError(
                 f"`{name}` is no variable of the simulation.",
@@ -98,7 +98,7 @@ def attain(sim: xr.Dataset, target: str, *, at: float | Iterable[float] | None =
 
     Source: Wilson EB. J Am Stat Assoc 1927;22:209-212. doi:10.1080/01621459.1927.10502953
     """
-    wanted = Target.read(target, sim)
+    wanted = Target.read(target, _over_time(sim))
     values = sim[wanted.name]
     draws, subjects = values.sizes.get("draw", 1), values.sizes.get("subject", 1)
     if draws * subjects == 1:
@@ -110,8 +110,7 @@ def attain(sim: xr.Dataset, target: str, *, at: float | Iterable[float] | None =
         )
     if at is not None:
         values = values.isel(time=_indices(sim, at))
-    met = values.copy(data=wanted.met(values.values).astype(float))
-    each = met.mean("subject") if "subject" in met.dims else met
+    each = _share_met(values, wanted)
     several = "draw" in each.dims and draws > 1
     probability = each.mean("draw") if "draw" in each.dims else each
     low, high = _wilson(probability.values, draws if several else subjects)
@@ -173,25 +172,66 @@ def sustain(sim: xr.Dataset, target: str) -> xr.Dataset:
     """
     import xarray as xr
 
-    wanted = Target.read(target, sim)
+    wanted = Target.read(target, _over_time(sim))
     values = sim[wanted.name].transpose(..., "time")
     time = sim["time"].values.astype(float)
-    table = values.values.reshape(-1, len(time))
-    start, end, total = _stretches(table, time, wanted)
     outer = values.isel(time=0, drop=True)
+    start, end, total = (np.empty(outer.shape) for _ in range(3))
+    still_met = np.empty(outer.shape, dtype=bool)
+    for part in _parts(values):
+        block = values.isel(part).values
+        table = block.reshape(-1, len(time))
+        place = tuple(part.get(str(dim), slice(None)) for dim in outer.dims)
+        for whole, piece in zip((start, end, total), _stretches(table, time, wanted)):
+            whole[place] = piece.reshape(block.shape[:-1])
+        still_met[place] = wanted.met(block[..., -1])
     unit = str(sim["time"].attrs.get("units", ""))
 
     def labelled(numbers: np.ndarray, meaning: str, units: str = unit) -> xr.DataArray:
-        return outer.copy(data=numbers.reshape(outer.shape)).assign_attrs(long_name=meaning, units=units)
+        return outer.copy(data=numbers).assign_attrs(long_name=meaning, units=units)
 
     found: dict[str, Any] = {
         "start": labelled(start, f"first time of {wanted}"),
         "end": labelled(end, f"end of the first stretch of {wanted}"),
         "duration": labelled(np.nan_to_num(end - start), f"length of the first stretch of {wanted}"),
         "total": labelled(total, f"time of {wanted} in all"),
-        "open": labelled(wanted.met(table[:, -1]), "the last simulated time still meets the target", ""),
+        "open": labelled(still_met, "the last simulated time still meets the target", ""),
     }
     return xr.Dataset(found, attrs={**sim.attrs, "target": str(wanted)})
+
+
+def _over_time(sim: xr.Dataset) -> list[str]:
+    return [str(variable) for variable in sim.data_vars if "time" in sim[variable].dims]
+
+
+def _parts(values: xr.DataArray) -> Iterator[dict[str, slice]]:
+    """Cut an array along its draws and subjects, so that a file is read a part at a time."""
+    draws, subjects = values.sizes.get("draw", 1), values.sizes.get("subject", 1)
+    people = max(_NUMBERS_AT_ONCE * draws * subjects // max(values.size, 1), 1)
+    stored = values.encoding.get("preferred_chunks", {}).get("subject", 1)
+    steps = {"draw": max(people // subjects, 1), "subject": max(people // stored, 1) * stored}
+    ends = {"draw": draws, "subject": subjects}
+    for first in range(0, draws, steps["draw"]):
+        for second in range(0, subjects, steps["subject"]):
+            begins = {"draw": first, "subject": second}
+            yield {
+                dim: slice(begin, min(begin + steps[dim], ends[dim]))
+                for dim, begin in begins.items()
+                if dim in values.dims
+            }
+
+
+def _share_met(values: xr.DataArray, wanted: Target) -> xr.DataArray:
+    """Give the share of the subjects that meet a target, along every other dimension."""
+    if "subject" not in values.dims:
+        return values.copy(data=wanted.met(values.values).astype(float))
+    axis = values.dims.index("subject")
+    each = values.isel(subject=0, drop=True)
+    counts = np.zeros(each.shape)
+    for part in _parts(values):
+        place = tuple(part.get(str(dim), slice(None)) for dim in each.dims if dim != "subject")
+        counts[place] += wanted.met(values.isel(part).values).sum(axis=axis)
+    return each.copy(data=counts / values.sizes["subject"])
 
 
 def _stretches(table: np.ndarray, time: np.ndarray, wanted: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -43,8 +43,14 @@ class Typical:
     refusal: UsageError | None = None
     notes: tuple[str, ...] = ()
 
-    def draw(self, seed: int, draws: int) -> np.ndarray:
-        """`draws` sets of transformed typical values, shape (draws, P); each depends on the seed and its number alone.
+    def draw(self, seed: int, numbers: np.ndarray) -> np.ndarray:
+        """Sets of transformed typical values, shape (D, P); each depends on the seed and its own number alone.
+
+        Parameters
+        ----------
+        seed : int
+        numbers : (D,) int
+            Which draws, counted from 0.
 
         Raises
         ------
@@ -56,17 +62,18 @@ class Typical:
         if self.covariance is None:
             raise self.refusal or UsageError("There is no covariance of the parameters.")
         factor = _root(self.covariance)
-        result = np.empty((draws, len(self.centre)))
-        missing = np.arange(draws)
+        result = np.empty((len(numbers), len(self.centre)))
+        missing = np.arange(len(numbers))
         for attempt in range(_ATTEMPTS):
-            z = normals(seed, f"parameters {attempt}", np.zeros_like(missing), missing, len(self.centre))
+            own = numbers[missing]
+            z = normals(seed, f"parameters {attempt}", np.zeros_like(own), own, len(self.centre))
             result[missing] = self.centre + sum(z[:, j, None] * factor[:, j] for j in range(len(self.centre)))
             inside = np.all((result[missing] >= self.lower) & (result[missing] <= self.upper), axis=1)
             missing = missing[~inside]
             if not missing.size:
                 return result
         raise CannotFit(
-            f"{missing.size} of {draws} draws of the parameters fell outside the bounds {_ATTEMPTS} times.",
+            f"{missing.size} of {len(numbers)} draws of the parameters fell outside the bounds {_ATTEMPTS} times.",
             where="simulate(uncertainty=...)",
             expected="A covariance that is narrow beside the bounds of the parameters.",
             remedy="Fix the parameters that the data do not determine, or use profile intervals.",

@@ -102,16 +102,21 @@ def test_the_same_people_in_every_arm_and_for_any_number() -> None:
     assert np.array_equal(few["cp"].values[0, 0], many["cp"].values[0, 0, :7])
 
 
-def test_chunks_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
+@pytest.mark.parametrize("chunk", [1, 2, 7, 22, 23, 24, 46, 1000])
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_chunks_and_threads_change_no_bit(chunk: int, threads: int) -> None:
     options = {"times": TIMES, "n": 23, "seed": 5, "uncertainty": 3, "covariates": {"WT": np.linspace(50, 90, 23)}}
     arms = {"a": "1 mg/kg iv", "b": "50 mg iv over 1 h"}
     whole = pkpd.simulate(ONE, arms, threads=1, **options)  # type: ignore[arg-type]
-    monkeypatch.setattr(sys.modules["pkpd.simulation.simulate"], "_NUMBERS_AT_ONCE", 100)
-    monkeypatch.setattr(sys.modules["pkpd.simulation.simulate"], "_SUBJECTS_AT_LEAST", 1)
-    pieces = pkpd.simulate(ONE, arms, threads=2, **options)  # type: ignore[arg-type]
-    assert whole.identical(pieces)
+    assert whole.identical(pkpd.simulate(ONE, arms, chunk=chunk, threads=threads, **options))  # type: ignore[arg-type]
+
+
+def test_the_order_of_arms_and_subjects_changes_no_bit() -> None:
+    arms = {"a": "1 mg/kg iv", "b": "50 mg iv over 1 h", "c": "5 mg iv every 2 h x 5"}
+    weights = np.linspace(50, 90, 300)
+    there = pkpd.simulate(ONE, arms, times=TIMES, covariates={"WT": weights})
+    back = pkpd.simulate(ONE, dict(reversed(arms.items())), times=TIMES, covariates={"WT": weights[::-1]}, chunk=41)
+    assert np.array_equal(there["cp"].values, back["cp"].values[::-1, :, ::-1])
 
 
 def test_draws_of_published_standard_errors() -> None:
@@ -179,6 +184,11 @@ def test_public_function_is_the_one_of_the_room() -> None:
         ({"n": 0, "seed": 1}, UsageError, "n is 0"),
         ({"n": True, "seed": 1}, UsageError, "n is True"),
         ({"uncertainty": True}, UsageError, "no seed"),
+        ({"chunk": 0}, UsageError, "chunk is 0"),
+        ({"threads": 0}, UsageError, "threads is 0"),
+        ({"threads": -2}, UsageError, "threads is -2"),
+        ({"threads": 1.5}, UsageError, "threads is 1.5"),
+        ({"overwrite": True}, UsageError, "nothing to overwrite"),
         ({"uncertainty": 1, "seed": 1}, UsageError, "uncertainty is 1"),
         ({"covariates": {"wt": 70}}, MismatchError, "Did you mean `WT`"),
         ({"covariates": {"WT": np.nan}}, MismatchError, "finite"),
@@ -296,6 +306,35 @@ def test_who_has_an_output_that_is_no_number() -> None:
         pkpd.simulate(with_output("log(one - k / hourly)"), {"b": "1 mg iv"}, times=[1, 2], n=50, seed=3)
 
 
+def test_names_of_those_who_fail_whatever_block_they_are_in() -> None:
+    model = pkpd.Model(
+        "[parameters]\nk = { typical = 1.0, unit = '1/h/mg', iiv = 1.0 }\n[routes]\niv = { into = 'a' }\n"
+        "[dynamics]\nequations = 'd/dt(a) = k * a * a'\n[outputs]\na = { unit = 'mg' }\n"
+    )
+    k = pkpd.simulate(model, "1 mg iv", times=[0], n=60, seed=2)["individual"].values.ravel()
+    blown = np.flatnonzero(k > 5) + 1  # 1 mg blows up at t = 1 / k
+    assert len(blown) and blown[0] > 5
+    for chunk in (60, 5, 1):
+        with pytest.raises(SolveError, match=rf"[Ss]ubject {blown[0]} of arm '1 mg iv'"):
+            pkpd.simulate(model, "1 mg iv", times=[0, 0.2], n=60, seed=2, chunk=chunk)
+
+
+def test_covariates_are_looked_at_as_they_are() -> None:
+    # At 1 kg the factor of v1 would be negative; nobody here weighs 1 kg.
+    midazolam = pkpd.load("midazolam_brill2014")
+    both = pkpd.simulate(midazolam, "3 mg iv", times=[0, 1], covariates={"WT": [120, 130]})
+    alone = pkpd.simulate(midazolam, "3 mg iv", times=[0, 1], covariates={"WT": 130})
+    assert np.array_equal(both["cp"].values[:, :, 1:], alone["cp"].values)
+
+
+def test_everybodys_covariates_are_looked_at_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pkpd import engine
+
+    monkeypatch.setattr(engine, "predict", lambda *_, **__: pytest.fail("computed too early"))
+    with pytest.raises(MismatchError, match=r"ID subject 9(.|\n)*WT / 70, is -1 at WT = -70"):
+        pkpd.simulate(ONE, "3 mg iv", times=[0], covariates={"WT": [70] * 8 + [-70] + [70] * 4}, chunk=2)
+
+
 @pytest.mark.parametrize(
     "name, dose, covariates, says",
     [
@@ -313,16 +352,31 @@ def test_covariates_beyond_the_model(name: str, dose: str, covariates: dict[str,
 @pytest.mark.parametrize(
     "options, says",
     [
-        (
-            {"n": 30_000_000_000, "seed": 1},
-            "60,000,000,000 numbers: 30,000,000,000 subjects x 1 draw x 2 times x 1 arm",
-        ),
-        ({"uncertainty": 10**12, "seed": 1}, "1 subject x 1,000,000,000,000 draws"),
+        ({"n": 30_000_000_000, "seed": 1}, "960 GB of memory: 30,000,000,000 subjects x 1 draw x 2 times x 1 arm"),
+        ({"uncertainty": 10**14, "seed": 1}, "3,200 TB of memory: 1 subject x 100,000,000,000,000 draws"),
     ],
 )
 def test_more_numbers_than_any_memory_holds(options: dict[str, int], says: str) -> None:
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=rf"{says}(.|\n)*half of the memory(.|\n)*to=\"sim.zarr\""):
         pkpd.simulate(ONE, "100 mg iv", times=[0, 1], **options)  # type: ignore[arg-type]
+
+
+def test_half_of_the_memory_is_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pkpd.simulation import size
+
+    # 10 subjects of 4 times and 2 parameters, 8 bytes each.
+    monkeypatch.setattr(size, "machine_memory", lambda: 2 * 480)
+    assert pkpd.simulate(ONE, "100 mg iv", times=range(4), n=10, seed=1).sizes["subject"] == 10
+    monkeypatch.setattr(size, "machine_memory", lambda: 2 * 479)
+    with pytest.raises(UsageError, match=r"0\.48 kB of memory"):
+        pkpd.simulate(ONE, "100 mg iv", times=range(4), n=10, seed=1)
+
+
+def test_there_is_memory() -> None:
+    from pkpd.simulation.size import machine_memory
+
+    there = machine_memory()
+    assert there is not None and there > 10**8
 
 
 def test_outputs_that_do_not_depend_on_what_varies() -> None:
