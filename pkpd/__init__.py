@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ModelError,
         ModelSyntaxError,
         PkpdError,
+        PkpdWarning,
         SolveError,
         UnitError,
         UsageError,
@@ -60,6 +61,7 @@ _ROOMS = {
         "ModelError",
         "ModelSyntaxError",
         "PkpdError",
+        "PkpdWarning",
         "SolveError",
         "UnitError",
         "UsageError",
@@ -106,6 +108,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     # what can go wrong
     "errors",
     "PkpdError",
+    "PkpdWarning",
     "ModelError",
     "ModelSyntaxError",
     "UnitError",

@@ -18,6 +18,7 @@ __all__ = [
     "ModelError",
     "ModelSyntaxError",
     "PkpdError",
+    "PkpdWarning",
     "SolveError",
     "UnitError",
     "UsageError",
@@ -116,6 +117,10 @@ class PkpdError(Exception):
             remedy=self.remedy,
             excerpt=self.excerpt,
         )
+
+
+class PkpdWarning(UserWarning):
+    """Something that can be done, and is perhaps not what was meant."""
 
 
 class ModelError(PkpdError):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pkpd import units
 from pkpd.data.events import Evid, Mode
-from pkpd.errors import Finding, MismatchError, did_you_mean
+from pkpd.engine.workspace import OVERLAP
+from pkpd.errors import Finding, MismatchError, PkpdWarning, did_you_mean
 from pkpd.model.expression import evaluate, names, to_text
 
 if TYPE_CHECKING:
@@ -56,6 +58,12 @@ def understand(program: Program, events: Events) -> Meaning:
     ------
     MismatchError
         With everything that does not fit: unknown routes, outputs and covariates, units, rules of dosing.
+
+    Warns
+    -----
+    PkpdWarning
+        Where rows of data say how fast a dose goes in, though the model says so too: the model's rate or duration is
+        not used for them. (A regimen that says so means it.)
     """
     return _Rules(program, events).meaning()
 
@@ -94,8 +102,10 @@ class _Rules:
         self._doses(dosing)
         routes, factor = self._routes(dosing)
         self._modelled(dosing, routes)
+        self._overlaps(dosing, routes)
         if self.findings:
             raise MismatchError(f"the data and the model `{self.model.name}` do not fit.", findings=self.findings)
+        self._warn_of_unused(dosing, routes)
         return Meaning(output=output, covariates=covariates, routes=tuple(routes), factor=factor)
 
     # -- names and units -------------------------------------------------------------------------------------------
@@ -113,13 +123,15 @@ class _Rules:
                 found[i] = names.index(meant)
                 continue
             shown = "no name, though the model has several outputs" if name == "" else f"`{name}`"
+            rows = np.flatnonzero(self.events.output == i)
             numbers = "".join(f", {number} is {out}" for number, out in by_number.items())
             self._find(
                 "output",
                 f"an observation of {shown}.",
                 expected=f"Outputs of the model: {', '.join(names)}{numbers}.",
                 remedy=_suggest(name, names) or "Give a DVID column, or name the output.",
-                row=self._first(self.events.output, i),
+                row=int(rows[0]) if len(rows) else None,
+                rows=len(rows),
             )
         return found[self.events.output]
 
@@ -188,7 +200,8 @@ class _Rules:
             if route is None and name == "" and len(model.routes) == 1:
                 route = next(iter(model.routes.values()))
             routes.append(route)
-            if route is None and np.any(events.route[dosing] == i):
+            rows = dosing[events.route[dosing] == i]
+            if route is None and len(rows):
                 numbers = "".join(f", {number} is {r.name}" for number, r in by_number.items())
                 said = "no route is named, though the model has several" if name == "" else f"`{name}` leads nowhere"
                 known = ", ".join(model.routes) + numbers if model.routes else "none: the model takes no doses"
@@ -196,8 +209,9 @@ class _Rules:
                     "route",
                     f"a dose: {said}.",
                     expected=f"Routes of the model: {known}.",
-                    remedy=_suggest(name, tuple(model.routes)) or "Name one of them.",
-                    row=self._first(np.where(np.isin(np.arange(len(events)), dosing), events.route, -2), i),
+                    remedy=self._new_route(name) or _suggest(name, tuple(model.routes)) or "Name one of them.",
+                    row=int(rows[0]),
+                    rows=len(rows),
                 )
         factor = np.ones(len(events))
         pairs = {(int(r), int(u)) for r, u in zip(events.route[dosing], events.dose_unit[dosing], strict=True)}
@@ -209,6 +223,24 @@ class _Rules:
             wanted = route.unit or model.amount_unit
             factor[rows] = self._converted(np.ones(len(rows)), unit, wanted, f"a dose by `{route.name}`")
         return routes, factor
+
+    def _new_route(self, name: str) -> str | None:
+        """The lines that make a state a place for doses, where `name` is that of a state or its number."""
+        states = list(self.model.states)
+        number = int(name[1:]) if name[:1] == "#" and name[1:].isdigit() else 0
+        if number and number <= len(states):
+            name, which = states[number - 1], f"`{states[number - 1]}`, state {number} of the model,"
+            free = all(route.cmt != number and route.name != name for route in self.model.routes.values())
+        else:
+            which, free = f"The state `{name}`", name in self.model.states
+        if not free:
+            return None
+        unit = self.model.states[name].unit
+        other = bool(unit) and not units.same(unit, self.model.amount_unit)
+        said = f', unit = "{unit}"' if other else ""
+        line = f'{name} = {{ into = "{name}"' + (f", cmt = {number}" if number else "") + said + " }"
+        more = f' and, under [states], {name} = {{ unit = "{unit}" }}' if other else ""
+        return f"{which} has no route. To give doses into it, write under [routes]: {line}{more}."
 
     # -- rules of dosing -------------------------------------------------------------------------------------------
     def _doses(self, dosing: Ints) -> None:
@@ -262,21 +294,66 @@ class _Rules:
                     self._find(
                         key,
                         f"RATE is {-1 if key == 'rate' else -2}, but the input into `{way.into}` has no {key}.",
-                        expected=f"RATE = -1 needs a modelled rate, -2 a modelled duration; `{way.into}` has neither "
-                        "or the other.",
-                        remedy=f"Give the route's input a {key}, or the record a rate.",
+                        expected="RATE -1 needs a modelled rate, RATE -2 a modelled duration.",
+                        remedy=f'Say it in the route, {route.name} = {{ into = "{way.into}", {key} = ... }}, or write '
+                        "the rate in the data.",
                         row=int(rows[0]),
+                        rows=len(rows),
                     )
 
-    # -- findings --------------------------------------------------------------------------------------------------
-    def _first(self, column: npt.NDArray[Any], value: int) -> int | None:
-        rows = np.flatnonzero(column == value)
-        return int(rows[0]) if len(rows) else None
+    def _overlaps(self, dosing: Ints, routes: list[Route | None]) -> None:
+        """At steady state only so many doses may overlap: found here where the events give the duration."""
+        e = self.events
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lasts = np.where(e.mode == Mode.DURATION, e.dur, np.where(e.mode == Mode.RATE, e.amt / e.rate, 0.0))
+        # Bioavailability changes the duration of an infusion whose rate is given.
+        sure = np.array([r is not None and all(w.bioavailability is None for w in r.inputs) for r in routes] or [False])
+        known = (e.mode == Mode.DURATION) | sure[e.route]
+        rows = dosing[(known & (e.ss != 0) & (e.ii > 0) & (lasts > OVERLAP * e.ii))[dosing]]
+        if len(rows):
+            row = int(rows[0])
+            self._find(
+                "steady state",
+                f"an infusion over {lasts[row]:g} every {e.ii[row]:g}: {lasts[row] / e.ii[row]:.0f} of them overlap at "
+                "steady state.",
+                expected=f"At most {OVERLAP} doses overlap.",
+                remedy="Correct II or how long it lasts; an infusion without end is AMT 0, SS 1 and its RATE.",
+                row=row,
+                rows=len(rows),
+            )
 
+    def _warn_of_unused(self, dosing: Ints, routes: list[Route | None]) -> None:
+        """Say where data overrule a rate or duration that the model has."""
+        e = self.events
+        said = {Mode.BOLUS: "say RATE 0, a bolus", Mode.RATE: "say their rate", Mode.DURATION: "say their duration"}
+        rows = dosing[e.source_row[dosing] >= 0]
+        for r, mode in sorted({(int(r), int(m)) for r, m in zip(e.route[rows], e.mode[rows], strict=True)}):
+            route = routes[r]
+            if route is None or mode not in said:
+                continue
+            for way, key in ((way, key) for way in route.inputs for key in _MODELLED if getattr(way, key) is not None):
+                warnings.warn(
+                    # The same words for every subset of the data, so that they are shown once.
+                    f"{e.origin}: doses by `{route.name}` {said[Mode(mode)]}; the {key} that the model has for "
+                    f"`{way.into}` is not used for them. Write RATE {-1 if key == 'rate' else -2} where it is meant.",
+                    PkpdWarning,
+                    stacklevel=2,
+                )
+
+    # -- findings --------------------------------------------------------------------------------------------------
     def _find(
-        self, code: str, what: str, *, expected: str | None = None, remedy: str | None = None, row: int | None = None
+        self,
+        code: str,
+        what: str,
+        *,
+        expected: str | None = None,
+        remedy: str | None = None,
+        row: int | None = None,
+        rows: int = 1,
     ) -> None:
+        """Add what is wrong in one row, or in that and others."""
         where = self.events.where(int(row)) if row is not None else self.events.origin
+        where += f" (and {rows - 1} more)" if rows > 1 else ""
         self.findings.append(Finding(code=code, where=where, what=what, expected=expected, remedy=remedy))
 
 
