@@ -7,7 +7,17 @@ import pickle
 import pytest
 
 from pkpd import errors
-from pkpd.errors import Finding, MismatchError, ModelError, PkpdError, caret, did_you_mean, raise_all, suggestion
+from pkpd.errors import (
+    Finding,
+    MismatchError,
+    ModelError,
+    PkpdError,
+    PkpdWarning,
+    caret,
+    did_you_mean,
+    raise_all,
+    suggestion,
+)
 
 
 def test_four_parts_on_two_lines():
@@ -49,7 +59,7 @@ def test_the_tree():
     assert issubclass(errors.ModelSyntaxError, ModelError) and issubclass(errors.UnitError, ModelError)
     assert issubclass(errors.CannotFit, errors.FitError) and issubclass(errors.FitFileError, errors.FitError)
     named = [getattr(errors, name) for name in errors.__all__]
-    kinds = [one for one in named if isinstance(one, type) and issubclass(one, Exception) and one is not errors.PkpdWarning]
+    kinds = [one for one in named if isinstance(one, type) and issubclass(one, Exception) and one is not PkpdWarning]
     assert len(kinds) == 12 and all(issubclass(one, PkpdError) for one in kinds)
 
 

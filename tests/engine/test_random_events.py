@@ -63,6 +63,7 @@ def records(rng):
     return [*rows, {"TIME": time + 3.0, "EVID": 0, "WT": 70}]
 
 
+@pytest.mark.filterwarnings("ignore:.* is not used for them:pkpd.errors.PkpdWarning")
 @pytest.mark.parametrize("seed", range(40))
 def test_equal_to_the_reference(seed):
     rng = np.random.default_rng(seed)
