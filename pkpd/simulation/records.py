@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd import __version__
-from pkpd.errors import MismatchError
+from pkpd.errors import Finding, MismatchError, SolveError
 from pkpd.likelihood.match import which_output
 from pkpd.likelihood.observations import with_references
 from pkpd.model import Model
@@ -43,7 +43,7 @@ def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = 
     DoseError, MismatchError
         The doses or outputs of the data are not those of the model.
     SolveError
-        The equations could not be solved for somebody.
+        The equations could not be solved for somebody, or a prediction is no finite number.
     """
     import xarray as xr
 
@@ -62,19 +62,23 @@ def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = 
     answer.raise_failures()
     record = np.cumsum(events.evid == 0) - 1
     f = answer.f.reshape(len(events.records), -1)[:, 0]
-    pred = f[record[kept[rows]]]
+    value = f[record[kept[rows]]]
+    base = np.full(len(value), np.nan)
+    pred = value.copy()
     if changes.size:
-        base = f[record[added[[refs.index(key) for key in wanted]]]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pred[changes] = 100 * (pred[changes] / base - 1)
+        base[changes] = f[record[added[[refs.index(key) for key in wanted]]]]
+        with np.errstate(all="ignore"):
+            pred[changes] = 100 * (value[changes] / base[changes] - 1)
     which = which_output(model, events.outputs)[events.output[kept[rows]]]
     outputs = list(model.outputs.values())
+    names = np.array([outputs[k].name for k in which], dtype=str)
+    _check_finite(pred, value, base, names, data, model.time_unit)
     unit = np.array([outputs[k].unit for k in which], dtype=str)
     unit[changes] = "%"
     columns: dict[str, Any] = {
         "ID": np.asarray(seen["ID"], dtype=str),
         "TIME": np.asarray(seen["TIME"], dtype=float),
-        "DVID": np.array([outputs[k].name for k in which], dtype=str),
+        "DVID": names,
         "PRED": pred,
         "UNIT": unit,
     }
@@ -94,6 +98,38 @@ def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = 
         {"record": np.arange(len(pred))},
         attrs,
     )
+
+
+def _check_finite(
+    pred: np.ndarray, value: np.ndarray, base: np.ndarray, names: np.ndarray, data: Dataset, time_unit: str
+) -> None:
+    """Refuse predictions, one for each observation, that are no finite numbers."""
+    seen = data.observations
+    unit = data.time_unit or time_unit
+    findings = []
+    for i in np.flatnonzero(~np.isfinite(pred)):
+        if not np.isfinite(value[i]):
+            what = f"`{names[i]}` is {value[i]:g} at t = {seen['TIME'][i]:g} {unit}."
+            remedy = (
+                "Check the equations for a division by 0, or the logarithm or root of a number that is 0 or negative."
+            )
+        else:
+            what = (
+                f"`{names[i]}` at t = {seen['TIME'][i]:g} {unit} is asked for as a percent change from "
+                f"t = {seen['REF'][i]:g} {unit}, where it is {base[i]:g}."
+            )
+            remedy = "Give a REF at which the output is finite and not 0, or none."
+        row = f", row {seen['ROW'][i]}" if seen["ROW"][i] >= 0 else ""
+        where = f"{data.origin}{row}, ID {seen['ID'][i]}"
+        findings.append(Finding(code="not a number", where=where, what=what, remedy=remedy))
+    if findings:
+        raise SolveError(
+            f"{len(findings)} of {len(pred)} observations have no prediction.",
+            where=f"simulate(data), {data.origin}",
+            expected="A finite number for every observation.",
+            remedy="Change what the findings name, or leave these rows out of the data.",
+            findings=findings,
+        )
 
 
 def _values(given: Model | Fit, data: Dataset) -> tuple[Model, np.ndarray, str]:

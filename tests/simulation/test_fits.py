@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pkpd
-from pkpd.errors import MismatchError, UsageError
+from pkpd.errors import MismatchError, SolveError, UsageError
 
 MODEL = pkpd.Model(
     """
@@ -108,6 +108,47 @@ def test_percent_changes_from_a_reference_time() -> None:
     assert pred["UNIT"].values.tolist() == ["mg/L", "%"]
 
 
+def _read(rows: list[tuple[float, ...]]) -> pkpd.Dataset:
+    import pandas
+
+    frame = pandas.DataFrame(rows, columns=["ID", "TIME", "AMT", "DV", "REF", "EVID"])
+    return pkpd.read_data(frame, units={"TIME": "h", "AMT": "mg"})
+
+
+def test_a_record_without_a_prediction_is_named() -> None:
+    logarithm = pkpd.Model(
+        """
+[parameters]
+cl = { typical = 4.0, unit = "L/h" }
+v = { typical = 40.0, unit = "L" }
+[constants]
+one = { value = 1.0, unit = "mg/L" }
+[routes]
+iv = { into = "central", cmt = 1 }
+[dynamics]
+equations = '''
+lcp = log(central / v / one)
+d/dt(central) = -cl * central / v
+'''
+[outputs]
+lcp = { unit = "1", add = 0.1 }
+"""
+    )
+    none = float("nan")
+    data = _read([(7, 0, none, none, none, 0), (7, 1, 100, none, none, 1), (7, 2, none, none, none, 0)])
+    with pytest.raises(SolveError) as told:
+        pkpd.simulate(logarithm, data)
+    assert "1 of 2 observations have no prediction" in str(told.value)
+    assert "row 0, ID 7: `lcp` is -inf at t = 0 h" in str(told.value)
+
+
+def test_a_change_from_nothing_is_named() -> None:
+    none = float("nan")
+    data = _read([(7, 0, none, none, none, 0), (7, 1, 100, none, none, 1), (7, 2, none, -30, 0, 0)])
+    with pytest.raises(SolveError, match=r"ID 7: `cp` at t = 2 h (.|\n)* from t = 0 h, where it is 0"):
+        pkpd.simulate(MODEL, data)
+
+
 def test_records_need_no_observed_value() -> None:
     text = "ID,TIME,AMT,EVID\n1,0,100,1\n1,1,.,0\n1,2,.,0\n"
     import pandas
@@ -116,7 +157,9 @@ def test_records_need_no_observed_value() -> None:
     assert pkpd.simulate(MODEL, data).sizes["record"] == 2
 
 
-@pytest.mark.parametrize("option", [{"n": 3}, {"covariates": {"WT": 70}}, {"uncertainty": True}, {"observe": "cp"}])
+@pytest.mark.parametrize(
+    "option", [{"n": 3}, {"covariates": {"WT": 70}}, {"uncertainty": True}, {"observe": "cp"}, {"to": "x.nc"}]
+)
 def test_a_dataset_brings_its_own(option: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"`{next(iter(option))}` is given beside a Dataset"):
         pkpd.simulate(MODEL, DATA, **option)  # type: ignore[arg-type]
