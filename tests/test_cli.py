@@ -135,6 +135,84 @@ def test_a_saved_fit_is_simulated_with_its_uncertainty(tmp_path: Path, capsys: p
     assert main([*words, "--set", "cl=4"]) == 0
 
 
+def people(folder: Path) -> tuple[str, ...]:
+    """Words that simulate 40 people of a model of our own."""
+    (folder / "mine.toml").write_text(PEOPLE, encoding="utf-8")
+    return ("simulate", str(folder / "mine.toml"), "--dose", "100 mg iv", "--times", "0,60", "--unit-of-time", "min",
+            "--n", "40", "--seed", "2", "--target", "cp > 1.9")  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_simulation_in_a_file_says_what_one_in_memory_says(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import xarray as xr
+
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    words = people(tmp_path)
+    there = tmp_path / f"sim{suffix}"
+    assert main([*words, "--csv", str(tmp_path / "memory.csv")]) == 0
+    said = capsys.readouterr().out
+    files = ("--csv", str(tmp_path / "file.csv"), "--plot", str(tmp_path / "file.png"))
+    assert main([*words, "--to", str(there), *files]) == 0
+    assert capsys.readouterr().out == said
+    assert (tmp_path / "file.csv").read_bytes() == (tmp_path / "memory.csv").read_bytes()
+    with xr.open_dataset(there) as stored:
+        assert stored["time"].values.tolist() == [0, 60] and stored["time"].attrs["units"] == "min"
+    assert main([*words, "--to", str(there)]) == 1
+    assert "There is something here already" in capsys.readouterr().err
+    assert main([*words, "--to", str(there), "--overwrite"]) == 0
+
+
+def test_of_many_people_in_a_file_some_are_read_for_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pkpd.cli import results
+
+    monkeypatch.setattr(results, "_PEOPLE_READ", 12)
+    words = people(tmp_path)
+    assert main([*words, "--to", str(tmp_path / "sim.nc")]) == 0
+    assert "median of the first 12 of 40 subjects" in capsys.readouterr().out
+    assert main([*words, "--to", str(tmp_path / "draws.nc"), "--uncertainty", "3"]) == 0
+    assert "median of 3 draws of the first 4 of 40 subjects" in capsys.readouterr().out
+
+
+def test_more_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pkpd.simulation import size
+
+    monkeypatch.setattr(size, "machine_memory", lambda: 100)
+    words = people(tmp_path)
+    assert main(words) == 2
+    assert "`--to` on the command line" in capsys.readouterr().err
+    files = ("--to", str(tmp_path / "sim.nc"), "--plot", str(tmp_path / "sim.png"))
+    assert main([*words, *files]) == 2
+    assert "Leave out --plot" in capsys.readouterr().err
+    assert main([*words, *files[:2]]) == 0
+
+
+def test_a_fit_by_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pkpd import project
+
+    folder = tmp_path / "mine"
+    words = ("simulate", str(folder), "--dose", "25 mg iv", "--until", "8")
+    assert main(["new", str(folder), "--like", "indometacin_pooled"]) == 0
+    capsys.readouterr()
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "this fit has not run" in said and f"pkpd run {folder}" in said
+    project.run(folder)
+    assert main([*words, "--uncertainty", "3", "--seed", "1"]) == 0
+    said = capsys.readouterr()
+    assert "parameter uncertainty, seed 1" in said.out and said.err == ""
+    with (folder / "data.csv").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert main(words) == 0
+    assert "brings it up to date" in capsys.readouterr().err
+
+
 def test_covariates_by_either_option(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["simulate", "ketamine_kamp2020", "--dose", "1 mg/kg iv", "--times", "0"]
     assert main([*words, "--covariate", "WT=50"]) == main([*words, "--wt", "50"]) == 0

@@ -167,7 +167,8 @@ def simulate(
     with stages() as advance, ExitStack() as held:
 
         def tell(done: int, total: int) -> None:
-            advance("simulating subjects", done, total)
+            if done < total:
+                advance("simulating subjects", done, total)
 
         if to is None:
             made = results.in_memory(compute(setting, threads=threads, on_progress=tell))

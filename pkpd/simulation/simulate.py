@@ -156,7 +156,8 @@ def simulate(
     with stages() as advance:
 
         def tell(done: int, total: int) -> None:
-            advance("simulating subjects", done, total)
+            if done < total:
+                advance("simulating subjects", done, total)
 
         if path is None:
             return compute(setting, chunk=chunk, threads=threads, on_progress=tell).labelled()

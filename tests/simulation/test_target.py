@@ -109,3 +109,17 @@ def test_sustain_stretches(line: list[float], start: float, end: float, total: f
 def test_sustain_keeps_arms_draws_and_subjects() -> None:
     found = sustain(simulation(np.random.default_rng(0).uniform(50, 110, (2, 3, 4, 5))), "vas < 80")
     assert dict(found.sizes) == {"arm": 2, "draw": 3, "subject": 4}
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 60, 100])
+@pytest.mark.parametrize("order", [("arm", "draw", "subject", "time"), ("time", "subject", "arm", "draw")])
+def test_in_parts_or_at_once(at_once: int, order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    sim = simulation(np.random.default_rng(1).uniform(50, 110, (2, 3, 7, 5))).transpose(*order)
+    one = sim.sel(arm="arm 1").isel(subject=3)
+    asked = [(attain, sim), (sustain, sim), (sustain, sim.isel(draw=0)), (attain, one), (sustain, one)]
+    whole = [question(values, "vas < 80") for question, values in asked]
+    monkeypatch.setattr(sys.modules["pkpd.simulation.target"], "_NUMBERS_AT_ONCE", at_once)
+    for (question, values), expected in zip(asked, whole):
+        assert question(values, "vas < 80").identical(expected)
