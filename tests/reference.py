@@ -7,7 +7,7 @@ or additional (ADDL); then the rows, in the order in which they are written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +63,9 @@ def reference_predict(
     return everything[np.arange(len(own)), [names.index(wanted[i]) for i in own]]
 
 
+Covariates = dict[str, float] | Callable[[float], dict[str, float]]
+
+
 @dataclass
 class _Arrival:
     """A dose on its way into one state."""
@@ -116,12 +119,25 @@ class _Person:
                 seen.append([known[name] for name in names])
         return np.array(seen, dtype=float).reshape(-1, len(names))
 
-    def between(self, i: int) -> dict[str, float]:
-        """Give the covariates in force between rows i - 1 and i."""
+    def between(self, i: int) -> Covariates:
+        """Give the covariates in force between rows i - 1 and i: constant, or a function of time."""
+        if self.events.carry == "linear" and self.covariates[i] != self.covariates[i - 1]:
+            return lambda time: self.on_the_line(i, time)
         return self.covariates[i if self.events.carry == "nocb" else i - 1]
+
+    def on_the_line(self, i: int, time: float) -> dict[str, float]:
+        """Give the covariates at a time between rows i - 1 and i, on the line between them."""
+        share = (time - self.time[i - 1]) / (self.time[i] - self.time[i - 1])
+        before, after = self.covariates[i - 1], self.covariates[i]
+        return {name: before[name] + share * (after[name] - before[name]) for name in after}
 
     def in_force(self, time: float) -> dict[str, float]:
         """Give the covariates in force at a time that need not be a row's."""
+        if self.events.carry == "linear":
+            i = int(np.searchsorted(self.time, time, side="left"))
+            if 0 < i < len(self.time) and self.time[i] > time:
+                return self.on_the_line(i, time)
+            return self.covariates[min(i, len(self.time) - 1)]
         if self.events.carry == "nocb":
             i = int(np.searchsorted(self.time, time, side="left"))
         else:
@@ -144,8 +160,8 @@ class _Person:
             known[name] = float(evaluate(expr, known))
         return known
 
-    def slope(self, time: float, y: np.ndarray, covariates: dict[str, float], inflow: np.ndarray) -> np.ndarray:
-        known = self.at(time, y, covariates)
+    def slope(self, time: float, y: np.ndarray, covariates: Covariates, inflow: np.ndarray) -> np.ndarray:
+        known = self.at(time, y, covariates(time) if callable(covariates) else covariates)
         return np.array([float(evaluate(self.model.derivatives[s], known)) for s in self.states]) + inflow
 
     def initial(self, i: int) -> np.ndarray:
@@ -165,7 +181,7 @@ class _Person:
 
     # -- time goes on -------------------------------------------------------------------------------------------------
 
-    def advance(self, y: np.ndarray, start: float, end: float, covariates: dict[str, float]) -> np.ndarray:
+    def advance(self, y: np.ndarray, start: float, end: float, covariates: Covariates) -> np.ndarray:
         """Go from `start` to `end`, stopping wherever a dose arrives or an infusion ends; all due by `end` is done."""
         while True:
             stops = [arrival.time for arrival in self.pending] + [stop for stop, _, _ in self.running]
@@ -188,13 +204,13 @@ class _Person:
                 y[arrival.state] += arrival.amount
         return y
 
-    def solve(self, y: np.ndarray, start: float, end: float, covariates: dict[str, float]) -> np.ndarray:
+    def solve(self, y: np.ndarray, start: float, end: float, covariates: Covariates) -> np.ndarray:
         inflow = np.zeros(len(y))
         for _, state, rate in self.running:
             inflow[state] += rate
         if end <= start or not len(y):
             return y
-        if self.linear:
+        if self.linear and not callable(covariates):
             # dy/dt = A y + b  is  d(y, 1)/dt = [[A, b], [0, 0]] (y, 1)
             n = len(y)
             b = self.slope(start, np.zeros(n), covariates, inflow)

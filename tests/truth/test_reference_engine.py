@@ -120,6 +120,33 @@ def test_covariates_that_change(carry: str, printed: list[float]):
     assert np.allclose(ours, printed, rtol=NONMEM), digits(ours, np.array(printed))
 
 
+def test_a_covariate_on_a_line_has_the_integral_of_the_line():
+    """A' = -k WT A leaves exp(-k times the area under WT)."""
+    text = """
+    title = "a rate that follows a covariate"
+    [units]
+    time = "h"
+    amount = "mg"
+    [covariates]
+    WT = { unit = "1", reference = 1 }
+    [parameters]
+    k = { typical = 0.1, unit = "1/h", times = "WT" }
+    [routes]
+    iv = { into = "a" }
+    [dynamics]
+    equations = "d/dt(a) = -k * a"
+    [outputs]
+    a = { unit = "mg" }
+    """
+    data = {"ID": 1, "TIME": [0, 2, 4, 10, 12], "AMT": [100, 0, 0, 0, 0], "WT": [1, ".", 3, 0.5, "."], "DV": 1,
+            "EVID": [1, 0, 0, 0, 0]}  # fmt: skip
+    events = read_data(data, carry="linear").events()
+    area = np.array([3.0, 8.0, 8 + 6 * 1.75, 8 + 6 * 1.75 + 1])
+    for linear in (True, False):
+        ours = reference_predict(Model(text), events, np.array([0.1]), linear=linear)
+        assert np.allclose(ours, 100 * np.exp(-0.1 * area), rtol=1e-9)
+
+
 def test_a_modelled_rate_is_a_given_rate():
     text = ORAL.replace('duration = "dur"', 'rate = "dur"').replace('dur = { typical = 1, unit = "h" }',
                                                                 'dur = { typical = 10, unit = "mg/h" }')  # fmt: skip
