@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,47 @@ def test_chunks_and_threads_change_no_bit(chunk: int, threads: int) -> None:
     arms = {"a": "1 mg/kg iv", "b": "50 mg iv over 1 h"}
     whole = pkpd.simulate(ONE, arms, threads=1, **options)  # type: ignore[arg-type]
     assert whole.identical(pkpd.simulate(ONE, arms, chunk=chunk, threads=threads, **options))  # type: ignore[arg-type]
+
+
+SATURABLE = pkpd.Model(
+    """
+[covariates]
+WT = { unit = "kg", reference = 70 }
+[parameters]
+ka = { typical = 1.0, unit = "1/h", iiv = 4.0 }
+vmax = { typical = 20.0, unit = "mg/h", iiv = 0.3 }
+km = { typical = 0.5, unit = "mg/L", iiv = 1.0 }
+v = { typical = 50.0, unit = "L", iiv = 0.1, times = "WT / 70" }
+[routes]
+oral = { into = "depot" }
+[dynamics]
+equations = '''
+cp = central / v
+d/dt(depot) = -ka * depot
+d/dt(central) = ka * depot - vmax * cp / (km + cp)
+'''
+[outputs]
+cp = { unit = "mg/L" }
+"""
+)
+CROWD: dict[str, Any] = {"times": TIMES, "n": 700, "seed": 11, "covariates": {"WT": np.linspace(40, 120, 700)}}
+ORAL = {"once": "100 mg oral", "per kg": "1 mg/kg oral every 8 h x 3"}
+
+
+@pytest.mark.parametrize("chunk, threads", [(None, 2), (None, 8), (699, 2), (97, 2), (96, 8), (3, 1)])
+def test_a_crowd_that_differs_widely_comes_out_the_same_to_the_last_bit(chunk: int | None, threads: int) -> None:
+    # Some are stiff, some are not: each must take the same steps whoever is solved beside it.
+    whole = pkpd.simulate(SATURABLE, ORAL, threads=1, **CROWD)
+    assert whole.identical(pkpd.simulate(SATURABLE, ORAL, chunk=chunk, threads=threads, **CROWD))
+
+
+def test_one_of_a_crowd_alone() -> None:
+    whole = pkpd.simulate(SATURABLE, ORAL, **CROWD)
+    for number in (1, 350, 700):
+        known = whole["individual"].sel(subject=number).values.ravel()
+        model = SATURABLE.set(**dict(zip(SATURABLE.parameters, known.tolist())))
+        alone = pkpd.simulate(model, ORAL, times=TIMES, covariates={"WT": whole["WT"].sel(subject=number).item()})
+        assert np.array_equal(alone["cp"].values.ravel(), whole["cp"].sel(subject=number).values.ravel())
 
 
 def test_the_order_of_arms_and_subjects_changes_no_bit() -> None:
