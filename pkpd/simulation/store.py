@@ -96,8 +96,8 @@ class Zarr:
                 chunks=tuple(min(pieces.get(dim, length), length) for dim, length in zip(dims, shape)),
                 dtype="f8",
                 fill_value=np.nan,
-                # Bytes of one significance together: the upper ones of numbers that are alike compress.
-                compressors=numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE),
+                # Bits of one significance together: the upper ones of numbers that are alike compress.
+                compressors=numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.BITSHUFFLE),
                 attributes={"_ARRAY_DIMENSIONS": list(dims), **_attributes(coordinates, dims, attributes)},
             )
         self.arrays: dict[str, Any] = {name: self.group[name] for name in variables}
@@ -146,7 +146,7 @@ def format_of(path: Path) -> type[Store]:
             raise DataError(
                 "The library that writes Zarr is not installed.",
                 where=str(path),
-                expected="zarr 3.0 or later.",
+                expected="zarr 3.1 or later.",
                 remedy='pip install "pkpd-timecourse[zarr]"; or write netCDF, which needs nothing else: '
                 f"{path.stem}.nc.",
             )
