@@ -70,9 +70,10 @@ def _days(cell: Cell, column: str, row: int, found: Findings) -> float:
         fields = (parts[1], parts[3], parts[4])
         order = "ymd" if len(parts[1]) == 4 and column != "DAT3" else _ORDER[column]
         by = dict(zip(order, fields))
-        if len(by["y"]) == 4:
+        year = int(by["y"]) + (_century(int(by["y"])) if len(by["y"]) == 2 else 0)
+        if len(by["y"]) in (2, 4):
             try:
-                return float(datetime.date(int(by["y"]), int(by["m"]), int(by["d"])).toordinal())
+                return float(datetime.date(year, int(by["m"]), int(by["d"])).toordinal())
             except ValueError:
                 pass
     found.row(
@@ -80,8 +81,13 @@ def _days(cell: Cell, column: str, row: int, found: Findings) -> float:
         row,
         column,
         f"`{text}` is not a date." if text else "the date is missing.",
-        "A date is year-month-day (2024-01-31), a day number, or NONMEM's order with a four-digit year "
-        "(DATE month/day/year, DAT1 day/month/year, DAT3 year/day/month).",
+        "A date is year-month-day (2024-01-31), a day number, or in NONMEM's order "
+        "(DATE month/day/year, DAT1 day/month/year, DAT2 year/month/day, DAT3 year/day/month).",
         "Write dates as 2024-01-31.",
     )
     return float("nan")
+
+
+def _century(year: int) -> int:
+    """A year of two digits is of 1950 to 2049."""
+    return 1900 if year >= 50 else 2000

@@ -16,6 +16,7 @@ from pkpd.data.table import Cell, Table
 from pkpd.errors import did_you_mean, suggestion
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")  # D: how Fortran writes an exponent
+_BELOW = re.compile(r"<.*|blq|bql|bloq|bdl|nd|l?loq", re.IGNORECASE)  # <0.1, BLQ
 _NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -137,8 +138,10 @@ def _numbers(cells: Sequence[Cell], name: str, found: Findings) -> np.ndarray:
                 )
                 continue
             if not _NUMBER.fullmatch(cell):
-                comma = "Decimals are written with a point." if re.fullmatch(r"[-+]?\d+,\d+", cell) else None
-                found.row("text", row, name, f"`{cell}` is not a number.", comma, remedy)
+                hint = "Decimals are written with a point." if re.fullmatch(r"[-+]?\d+,\d+", cell) else None
+                if name == "DV" and _BELOW.fullmatch(cell):
+                    hint = "Below a limit, an observation has CENS 1 and the limit in LLOQ, or MDV 1 to leave it out."
+                found.row("text", row, name, f"`{cell}` is not a number.", hint, remedy)
                 continue
         value = float(cell.upper().replace("D", "E") if isinstance(cell, str) else cell)
         if math.isinf(value):

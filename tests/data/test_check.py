@@ -63,6 +63,7 @@ BROKEN = [
     ([SEEN | {"N": 0}], "column N: 0 is not greater than 0"),
     ([SEEN | {"SD": 0}], "column SD: 0 is not greater than 0"),
     ([SEEN | {"N": 4, "SD": 10, "SE": 10}], "SE 10 is not SD 10 / √4"),
+    ([SEEN | {"DV": "<0.1"}], "Below a limit, an observation has CENS 1 and the limit in LLOQ"),
     ([SEEN | {"WT": "heavy"}, SEEN | {"WT": 70}], "column WT: `heavy` is not a number"),
 ]  # fmt: skip
 
