@@ -122,9 +122,9 @@ class _Rules:
             if meant in names:
                 found[i] = names.index(meant)
                 continue
-            shown = "no name, though the model has several outputs" if name == "" else f"`{name}`"
+            shown = "no name, though the model has several outputs" if name == "" else _said(name, "DVID")
             rows = np.flatnonzero(self.events.output == i)
-            numbers = "".join(f", {number} is {out}" for number, out in by_number.items())
+            numbers = "".join(f", {_said(number, 'DVID')} is {out}" for number, out in by_number.items())
             self._find(
                 "output",
                 f"an observation of {shown}.",
@@ -202,14 +202,18 @@ class _Rules:
             routes.append(route)
             rows = dosing[events.route[dosing] == i]
             if route is None and len(rows):
-                numbers = "".join(f", {number} is {r.name}" for number, r in by_number.items())
-                said = "no route is named, though the model has several" if name == "" else f"`{name}` leads nowhere"
+                numbers = "".join(f", {_said(number, 'CMT')} is {r.name}" for number, r in by_number.items())
+                said = (
+                    "no route is named, though the model has several"
+                    if name == ""
+                    else f"{_said(name, 'CMT')} leads nowhere"
+                )
                 known = ", ".join(model.routes) + numbers if model.routes else "none: the model takes no doses"
                 self._find(
                     "route",
                     f"a dose: {said}.",
                     expected=f"Routes of the model: {known}.",
-                    remedy=self._new_route(name) or _suggest(name, tuple(model.routes)) or "Name one of them.",
+                    remedy=self._new_route(name) or _suggest(name, tuple(model.routes)) or _number_of(name),
                     row=int(rows[0]),
                     rows=len(rows),
                 )
@@ -360,6 +364,16 @@ class _Rules:
 def _suggest(name: str, known: tuple[str, ...]) -> str | None:
     hint = did_you_mean(name, known)
     return f"Did you mean `{hint}`?" if hint else None
+
+
+def _said(name: str, column: str) -> str:
+    """A name as the data have it: ``#2`` is the number 2 in a column."""
+    return f"{column} {name[1:]}" if name.startswith("#") else f"`{name}`"
+
+
+def _number_of(name: str) -> str:
+    numbered = name.startswith("#")
+    return f"Write cmt = {name[1:]} in the route that is meant, or name a route." if numbered else "Name one of them."
 
 
 def _in(unit: str) -> str:
