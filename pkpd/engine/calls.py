@@ -1,4 +1,4 @@
-"""Calls of a model's generated functions, by address, from compiled code."""
+"""What compiled code of the solver stands on: tables of addresses, and calls of a model's generated functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numba as nb
 from llvmlite import ir
-from numba.extending import intrinsic
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
 
 from pkpd.engine import workspace as ws
 
@@ -19,6 +20,70 @@ OPTIONS: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 compiled = nb.njit(**OPTIONS)
+
+
+_INTEGERS = nb.types.CPointer(nb.int64)
+_DOUBLES = nb.types.CPointer(nb.float64)
+
+
+class Table(nb.types.Type):
+    """A table of whole numbers and addresses in memory, whose fields are read by name: ``lo.h``, ``s.order[i]``.
+
+    As one argument it costs numba far less time than a tuple of all its fields would.
+    """
+
+    def __init__(self, name: str, fields: dict[str, nb.types.Type]) -> None:
+        self.fields = fields
+        super().__init__(name=name)
+
+
+@register_model(Table)
+class _TableModel(models.PrimitiveModel):
+    """In machine code a table is its address."""
+
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, ir.IntType(64))
+
+
+@infer_getattr
+class _TableFields(AttributeTemplate):
+    key = Table
+
+    def generic_resolve(self, typ: Table, attr: str) -> nb.types.Type:
+        return typ.fields[attr]
+
+
+@lower_getattr_generic(Table)
+def _read_field(context: Any, builder: Any, typ: Table, value: Any, attr: str) -> Any:
+    word = ir.IntType(64)
+    offset = ir.Constant(word, 8 * list(typ.fields).index(attr))
+    field = builder.load(builder.inttoptr(builder.add(value, offset), word.as_pointer()))
+    # A table does not change while the solver runs.
+    field.set_metadata("invariant.load", builder.module.add_metadata([]))
+    kind = context.get_value_type(typ.fields[attr])
+    return field if kind == word else builder.inttoptr(field, kind)
+
+
+_WHOLE = ("order", "mode_row", "active", "inclusive", "input_state", "first_row", "record_output", "verdict", "steps")
+_WHOLE_FAMILIES = ("item_start", "item_kind", "item_index", "dose_start", "dose_record", "dose_row", "dose_input")
+_WHOLE_OTHERS = ("dose_mode", "steady_row", "steady_kind")
+_NUMBERS = ("moving", "autonomous", "all_outputs")
+#: Sizes of the problem and where things are in the work space.
+LAYOUT = Table("Layout", dict.fromkeys(ws.Layout._fields, nb.int64))
+#: The subjects' data and results.
+BATCH = Table(
+    "Batch",
+    {
+        name: nb.int64
+        if name in _NUMBERS
+        else _INTEGERS
+        if name in (*_WHOLE, *_WHOLE_FAMILIES, *_WHOLE_OTHERS)
+        else _DOUBLES
+        for name in ws.Batch._fields
+    },
+)
+#: Arguments of the solver's entry: method, patience, limit, first, last, layout, tableau, fns, base, w, q, batch.
+ENTRY = [*[nb.int64] * 5, LAYOUT, _DOUBLES, _INTEGERS, nb.int64, _DOUBLES, _INTEGERS, BATCH]
 
 
 def _call_at(typingctx, function, a, b, c, d, e, f):
@@ -48,13 +113,19 @@ def at(base, offset):
 @compiled
 def hoist(lo, fns, base):
     """Compute what stays constant between events."""
-    call(fns[ws.HOIST], at(base, lo.p), at(base, lo.c), at(base, lo.h), base, base, base)
+    call(fns[ws.HOIST], at(base, lo.p), at(base, lo.c), at(base, lo.flags), at(base, lo.h), base, base)
 
 
 @compiled
 def rhs(lo, fns, base, t, y, out):
-    """Compute the derivative of the state at `y`, with its sensitivities."""
+    """Compute the derivative of what is integrated at `y`, with its sensitivities."""
     call(fns[ws.RHS], at(base, t), at(base, y), at(base, lo.h), at(base, lo.inflow), at(base, out), base)
+
+
+@compiled
+def flow(lo, fns, base, out):
+    """Compute the derivative of all states at the present, without sensitivities."""
+    call(fns[ws.FLOW], at(base, lo.t), at(base, lo.y), at(base, lo.h), at(base, lo.inflow), at(base, out), base)
 
 
 @compiled
@@ -65,15 +136,16 @@ def observe(lo, fns, base, t, y):
 
 @compiled
 def combine(lo, terms, y, k, out, fns, base, w):
-    """Compute out = y + sum of coefficients * k, over `terms` stages."""
-    w[lo.shape] = lo.size
+    """Compute out = y + sum of coefficients * k, over `terms` stages, for what is integrated."""
+    w[lo.shape] = lo.integrated
     w[lo.shape + 1] = terms
     call(fns[ws.COMBINE], at(base, lo.shape), at(base, lo.coefficients), at(base, y), at(base, k), at(base, out), base)
 
 
 @compiled
-def accept(lo, new, old, largest, fns, base):
+def accept(lo, size, new, old, largest, fns, base, w):
     """Take `new` for `old` in the lanes whose step is accepted."""
+    w[lo.shape] = size
     call(
         fns[ws.ACCEPT],
         at(base, lo.shape),

@@ -11,8 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pkpd.model.expression import Call, Expr, Name, Number
+
+if TYPE_CHECKING:
+    from pkpd.engine.switches import Switches
 
 UNARY: dict[str, Callable[[float], float]] = {
     "exp": math.exp,
@@ -27,7 +31,7 @@ UNARY: dict[str, Callable[[float], float]] = {
 }
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 #: Leaves that stay constant between two events.
-STATIC_LEAVES = ("parameter", "covariate")
+STATIC_LEAVES = ("parameter", "covariate", "switch")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,15 +201,19 @@ class Graph:
         return a if a is b else self._make("if", (condition, a, b))
 
     # -- from the model's expressions -------------------------------------------------------------------------------
-    def lower(self, expr: Expr, environment: dict[str, Node]) -> Node:
-        """The node of a model expression; `environment` gives the node of every name in it."""
+    def lower(self, expr: Expr, environment: dict[str, Node], switches: Switches | None = None) -> Node:
+        """The node of a model expression; `environment` gives the node of every name in it.
+
+        With `switches`, comparisons of time become switches.
+        """
         if isinstance(expr, Number):
             return self.const(expr.value)
         if isinstance(expr, Name):
             return environment[expr.name]
         assert isinstance(expr, Call)
-        args = [self.lower(a, environment) for a in expr.args]
-        return self.call(expr.op, args)
+        args = [self.lower(a, environment, switches) for a in expr.args]
+        switch = switches.compare(expr.op, args[0], args[1]) if switches and expr.op in COMPARISONS else None
+        return self.call(expr.op, args) if switch is None else switch
 
     def call(self, op: str, args: list[Node]) -> Node:
         """The operation `op` of the model language on nodes."""

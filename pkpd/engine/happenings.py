@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.engine import workspace as ws
-from pkpd.engine.calls import at, call, compiled, hoist, rhs
+from pkpd.engine.calls import at, call, compiled, flow, hoist
 
 
 @compiled
@@ -14,12 +14,13 @@ def load_subject(lo, lane, subject, fns, base, w, q, s):
     for j in range(lo.parameters):
         w[lo.p + j * ws.WIDTH + lane] = s.values[subject * lo.parameters + j]
     set_covariates(lo, lane, s.first_row[subject], w, s)
+    set_modes(lo, lane, s.first_row[subject], w, s)
     q[lo.subject + lane] = subject
     for field in range(len(ws.LANE_INTEGERS)):
         q[lo.pointer + field * ws.WIDTH + lane] = 0
     for field in range(len(ws.LANE_DOUBLES)):
         w[lo.step + field * ws.WIDTH + lane] = 0.0
-    w[lo.old_error + lane] = 1e-4
+    w[lo.old_error + lane] = 1e-4**0.04
     for i in range(lo.size):
         w[lo.inflow + i * ws.WIDTH + lane] = 0.0
         w[lo.tolerance + 2 + i * ws.WIDTH + lane] = 0.0
@@ -38,9 +39,19 @@ def set_covariates(lo, lane, row, w, s):
 
 
 @compiled
+def set_modes(lo, lane, row, w, s):
+    """Let the modes of the linear part be those that belong to the covariates of a row."""
+    if lo.mode_length > 0:
+        first = s.mode_row[row] * lo.mode_length
+        w[lo.modal + lane] = s.modes[first]
+        for j in range(1, lo.mode_length):
+            w[lo.modes + (j - 1) * ws.WIDTH + lane] = s.modes[first + j]
+
+
+@compiled
 def start_state(lo, lane, fns, base, w):
     """The initial state of the lane, with its sensitivities; also after a reset."""
-    call(fns[ws.INITIAL], at(base, lo.p), at(base, lo.c), at(base, lo.stage), base, base, base)
+    call(fns[ws.INITIAL], at(base, lo.p), at(base, lo.c), at(base, lo.t), at(base, lo.stage), base, base)
     for i in range(lo.size):
         value = w[lo.stage + i * ws.WIDTH + lane]
         if not np.isfinite(value):
@@ -54,19 +65,22 @@ def start_state(lo, lane, fns, base, w):
 @compiled
 def make_events(lo, lane, subject, fns, base, w, q, s):
     """All that happens to a subject, in order: its fixed items merged with the doses, which parameters may move."""
-    count = 0
+    count, verdict = make_switches(lo, lane, fns, base, w, q, s)
+    if verdict != ws.DONE:
+        return verdict
     item, last_item = s.item_start[subject], s.item_start[subject + 1]
     dose, last_dose = s.dose_start[subject], s.dose_start[subject + 1]
-    evaluated, given = -1, -1.0
+    evaluated, given, when = -1, -1.0, 0.0
     while item < last_item or dose < last_dose:
         if dose == last_dose or (item < last_item and s.item_time[item] < s.dose_time[dose]):
             add_event(lo, lane, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
             item += 1
             count += 1
             continue
-        if s.dose_row[dose] != evaluated or s.dose_amount[dose] != given:
-            evaluated, given = s.dose_row[dose], s.dose_amount[dose]
+        if s.dose_row[dose] != evaluated or s.dose_amount[dose] != given or s.dose_time[dose] != when:
+            evaluated, given, when = s.dose_row[dose], s.dose_amount[dose], s.dose_time[dose]
             w[lo.amount + lane] = given
+            w[lo.amount + ws.WIDTH + lane] = when
             set_covariates(lo, lane, evaluated, w, s)
             call(fns[ws.INPUTS], at(base, lo.p), at(base, lo.c), at(base, lo.amount), at(base, lo.ways), base, base)
         d = dose - s.dose_start[subject]
@@ -89,6 +103,52 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
     set_covariates(lo, lane, s.first_row[subject], w, s)
     q[lo.count + lane] = count
     return ws.DONE
+
+
+@compiled
+def make_switches(lo, lane, fns, base, w, q, s):
+    """The model event times of the lane. Returns the number of events made, and a verdict."""
+    count = 0
+    if lo.switches == 0:
+        return count, ws.DONE
+    call(fns[ws.SWITCHES], at(base, lo.p), at(base, lo.c), at(base, lo.switch_time), base, base, base)
+    now = w[lo.t + lane]
+    for i in range(lo.switches):
+        time = w[lo.switch_time + i * ws.WIDTH + lane]
+        if np.isnan(time):
+            return count, ws.BAD_INPUT
+        passed = time < now or (time == now and s.inclusive[i] == 1)
+        w[lo.flags + i * ws.WIDTH + lane] = 1.0 if passed else 0.0
+        if not passed and np.isfinite(time):
+            # Before everything else of its time where the comparison includes it, else after.
+            add_event(lo, lane, count, time, -3.0 if s.inclusive[i] == 1 else 1e300, ws.SWITCH, i, w, q)
+            count += 1
+    return count, ws.DONE
+
+
+@compiled
+def switch(lo, lane, i, fns, base, w):
+    """A comparison of time changes its answer; what parameters do to the moment acts through the derivative."""
+    if lo.wrt == 0:
+        w[lo.flags + i * ws.WIDTH + lane] = 1.0
+        return
+    hoist(lo, fns, base)
+    flow(lo, fns, base, lo.k)
+    w[lo.flags + i * ws.WIDTH + lane] = 1.0
+    hoist(lo, fns, base)
+    flow(lo, fns, base, lo.stage)
+    for j in range(lo.wrt):
+        moved = w[lo.switch_time + (lo.switches * (1 + j) + i) * ws.WIDTH + lane]
+        if moved != 0.0:
+            jump(lo, lane, j, moved, w)
+
+
+@compiled
+def jump(lo, lane, j, moved, w):
+    """What moves the time of a change: the derivative before it (in k) less the one after it (in stage) acts."""
+    for i in range(lo.n):
+        change = w[lo.k + i * ws.WIDTH + lane] - w[lo.stage + i * ws.WIDTH + lane]
+        w[lo.y + (lo.n * (1 + j) + i) * ws.WIDTH + lane] += change * moved
 
 
 @compiled
@@ -190,21 +250,18 @@ def give(lo, lane, kind, dose, moving, fns, base, w, q, s):
     if kind == ws.BOLUS:
         if moving:
             hoist(lo, fns, base)
-            rhs(lo, fns, base, lo.t, lo.y, lo.k)
+            flow(lo, fns, base, lo.k)
         w[lo.y + row * ws.WIDTH + lane] += value
         largest = lo.tolerance + 2 + row * ws.WIDTH + lane
         w[largest] = max(w[largest], abs(w[lo.y + row * ws.WIDTH + lane]))
         for j in range(wrt):
             w[lo.y + (n * (1 + j) + row) * ws.WIDTH + lane] += w[o + (1 + j) * ws.WIDTH]
         if moving:
-            # Only f(y) itself enters, not the derivatives of the sensitivities that stand behind it.
-            rhs(lo, fns, base, lo.t, lo.y, lo.stage)
+            flow(lo, fns, base, lo.stage)
             for j in range(wrt):
                 moved = w[o + (1 + wrt + j) * ws.WIDTH]
                 if moved != 0.0:
-                    for i in range(n):
-                        jump = w[lo.k + i * ws.WIDTH + lane] - w[lo.stage + i * ws.WIDTH + lane]
-                        w[lo.y + (n * (1 + j) + i) * ws.WIDTH + lane] += jump * moved
+                    jump(lo, lane, j, moved, w)
         return
     sign, shift = (1.0, 1 + wrt) if kind == ws.INFUSION else (-1.0, 1 + 2 * wrt)
     w[lo.inflow + row * ws.WIDTH + lane] += sign * value

@@ -18,20 +18,16 @@ The order of one round:
 
 from __future__ import annotations
 
-import numba as nb
-
 from pkpd.engine import workspace as ws
-from pkpd.engine.calls import OPTIONS, accept, at, call, compiled, hoist, rhs
+from pkpd.engine.calls import accept, at, call, compiled, hoist, rhs
+from pkpd.engine.exact import exact_step, linear, observe_exactly
 from pkpd.engine.moments import fail, fill, happen
 from pkpd.engine.steps import choose_step, control, end, explicit_step, interpolate, rosenbrock_step
 
-_i8p = nb.types.CPointer(nb.int64)
-_f8p = nb.types.CPointer(nb.float64)
-
 
 @compiled
-def solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, s):
-    """Solve subjects first ... last - 1 of the order given."""
+def solve(method, patience, limit, first, last, lo, tableau, fns, base, w, q, s):
+    """Solve subjects first ... last - 1 of the order given. The solver's entry: `pkpd.engine.calls.ENTRY`."""
     stages = lo.stages
     dense = stages * stages + 3 * stages
     subject = first
@@ -63,12 +59,16 @@ def solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, s
             continue
         if disturbed:
             hoist(lo, fns, base)
+            linear(lo, fns, base)
             if method == ws.EXPLICIT:
                 rhs(lo, fns, base, lo.t, lo.y, lo.k)
         if method == ws.EXPLICIT:
-            explicit_step(lo, tableau, fns, base, w)
+            explicit_step(lo, tableau, fns, base, w, q, s)
+        elif method == ws.ROSENBROCK:
+            rosenbrock_step(lo, tableau, fns, base, w, q, s)
         else:
-            rosenbrock_step(lo, tableau, s.autonomous, fns, base, w)
+            exact_step(lo, fns, base, w, q, s)
+        w[lo.shape] = lo.integrated
         call(
             fns[ws.NORM],
             at(base, lo.shape),
@@ -82,65 +82,18 @@ def solve(lo, method, may_leave, limit, first, last, tableau, fns, base, w, q, s
             w[lo.mask + lane] = 0.0
             if q[lo.subject + lane] < 0:
                 continue
-            accepted, verdict = control(lo, lane, may_leave, limit, w, q)
+            accepted, verdict = control(lo, lane, method, patience, limit, w, q)
             if verdict != ws.DONE:
                 fail(lo, lane, verdict, w, q, s)
             elif accepted:
                 w[lo.mask + lane] = 1.0
-        w[lo.shape] = lo.size
-        w[lo.shape + 1] = stages
-        interpolate(lo, tableau, dense, method == ws.EXPLICIT, fns, base, w, q, s)
+        if method == ws.EXACT:
+            observe_exactly(lo, fns, base, w, q, s)
+        else:
+            interpolate(lo, tableau, dense, method == ws.EXPLICIT, fns, base, w, q, s)
         for lane in range(ws.WIDTH):
             if w[lo.mask + lane] == 1.0:
                 w[lo.t + lane] = end(lo, lane, w)
-        accept(lo, lo.ynew, lo.y, lo.tolerance + 2, fns, base)
+        accept(lo, lo.size, lo.ynew, lo.y, lo.tolerance + 2, fns, base, w)
         if method == ws.EXPLICIT:
-            accept(lo, lo.k + 6 * lo.size * ws.WIDTH, lo.k, lo.stage, fns, base)
-
-
-_BATCH_TYPES = {
-    "order": _i8p,
-    "item_start": _i8p,
-    "item_kind": _i8p,
-    "item_index": _i8p,
-    "dose_start": _i8p,
-    "dose_record": _i8p,
-    "dose_row": _i8p,
-    "dose_input": _i8p,
-    "dose_mode": _i8p,
-    "steady_row": _i8p,
-    "steady_kind": _i8p,
-    "input_state": _i8p,
-    "first_row": _i8p,
-    "record_output": _i8p,
-    "verdict": _i8p,
-    "steps": _i8p,
-    "moving": nb.int64,
-    "autonomous": nb.int64,
-    "all_outputs": nb.int64,
-}
-BATCH_TYPES = [_BATCH_TYPES.get(name, _f8p) for name in ws.Batch._fields]
-LAYOUT_SIZE = len(ws.Layout._fields)
-
-# The entry takes addresses and whole numbers only, so that it can be called without numba.
-ENTRY_TYPES = [nb.int64] * 5 + [_i8p, _f8p, _i8p, nb.int64, _f8p, _i8p, *BATCH_TYPES]
-
-
-def entry_source() -> str:
-    """The entry's source: its arguments are the fields of `ws.Batch`, which a fixed signature has to spell out."""
-    fields = ", ".join(ws.Batch._fields)
-    layout = ", ".join(f"layout[{i}]" for i in range(LAYOUT_SIZE))
-    return (
-        f"def entry(method, may_leave, limit, first, last, layout, tableau, fns, base, w, q, {fields}):\n"
-        f"    solve(Layout({layout}), method, may_leave, limit, first, last, tableau, fns, base, w, q,"
-        f" Batch({fields}))\n"
-    )
-
-
-def compile_entry() -> tuple[str, str]:
-    """Compile the solver. Returns the symbol of its entry and its LLVM code."""
-    space = {"solve": solve, "Layout": ws.Layout, "Batch": ws.Batch}
-    exec(entry_source(), space)  # our own text, made above; no user's text comes near it
-    entry = nb.njit(nb.types.void(*ENTRY_TYPES), **OPTIONS)(space["entry"])
-    result = entry.overloads[tuple(ENTRY_TYPES)]
-    return result.fndesc.llvm_func_name, result.library.get_llvm_str()
+            accept(lo, lo.integrated, lo.k + 6 * lo.integrated * ws.WIDTH, lo.k, lo.error, fns, base, w)

@@ -8,6 +8,7 @@ stated where the function is made (`pkpd.engine.lower`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,9 @@ class Lanes:
 
     def __str__(self) -> str:
         return str(self.module)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.module.globals
 
     # -- functions from graphs -----------------------------------------------------------------------------------
     def function(self, name: str, inputs: Sequence[dict[Node, int]], outputs: Sequence[Node | None]) -> None:
@@ -130,30 +134,20 @@ class Lanes:
         return self._library[op]
 
     def _write_exp(self, b: Builder, x: Any) -> None:
-        """Exp by Cody-Waite reduction and the rational approximation of fdlibm's e_exp.c (error below 1 ulp)."""
+        """Exp by Cody-Waite reduction and Taylor's polynomial of degree 13 on |r| <= log(2) / 2 (error below 1 ulp)."""
         nan = b.fcmp_unordered("uno", x, x)
         safe = b.select(nan, constant(0.0), x)
         safe = b.select(b.fcmp_ordered(">", safe, constant(710.0)), constant(710.0), safe)
         safe = b.select(b.fcmp_ordered("<", safe, constant(-746.0)), constant(-746.0), safe)
         k = b.call(self._intrinsic("rint", 1), [b.fmul(safe, constant(1.4426950408889634))])
-        high = b.fsub(safe, b.fmul(k, constant(6.93147180369123816490e-01)))
-        low = b.fmul(k, constant(1.90821492927058770002e-10))
-        r = b.fsub(high, low)
-        t = b.fmul(r, r)
-        p = _polynomial(
-            b,
-            t,
-            (
-                1.66666666666666019037e-01,
-                -2.77777777770155933842e-03,
-                6.61375632143793436117e-05,
-                -1.65339022054652515390e-06,
-                4.13813679705723846039e-08,
-            ),
-        )
-        c = b.fsub(r, b.fmul(t, p))
-        ratio = b.fdiv(b.fmul(r, c), b.fsub(constant(2.0), c))
-        y = b.fsub(constant(1.0), b.fsub(b.fsub(low, ratio), high))
+        high = b.fsub(safe, b.fmul(k, constant(6.93147180369123816490e-01), flags=_FLAGS), flags=_FLAGS)
+        r = b.fsub(high, b.fmul(k, constant(1.90821492927058770002e-10), flags=_FLAGS), flags=_FLAGS)
+        # 1 + r + r^2 (1/2! + r/3! + ... + r^11/13!), even and odd powers apart, which shortens the chain.
+        square = b.fmul(r, r)
+        even = _polynomial(b, square, [1.0 / math.factorial(n) for n in range(2, 14, 2)])
+        odd = _polynomial(b, square, [1.0 / math.factorial(n) for n in range(3, 14, 2)])
+        p = b.fadd(even, b.fmul(r, odd, flags=_FLAGS), flags=_FLAGS)
+        y = b.fadd(constant(1.0), b.fadd(r, b.fmul(square, p, flags=_FLAGS), flags=_FLAGS))
         # 2**k in two steps, since k may exceed the exponent of a double at either end.
         whole = b.fptosi(k, _ints)
         half = b.ashr(whole, _integers(1))
@@ -223,7 +217,9 @@ class Lanes:
         b.ret_void()
 
     def write_norm(self) -> None:
-        """``norm(size, tolerance, error, y, ynew, out)``: the largest scaled error of each lane; NaN stays NaN.
+        """``norm(size, tolerance, error, y, ynew, out)``: the largest scaled error e of each lane; NaN stays NaN.
+
+        Beside it what the control of steps makes of it: ``e**-0.14`` (e >= 1e-10) and ``e**0.04`` (e >= 1e-4).
 
         ``tolerance`` points to rtol, atol; then ``largest``: ``[n][WIDTH]``, the largest ``|y|`` so far, which keeps
         the control from chasing relative accuracy in a value that has all but vanished (1e-5 of its maximum).
@@ -243,7 +239,11 @@ class Lanes:
             scale = b.fadd(b.fmul(rtol, scale), atol)
             return b.call(maximum, [worst, b.call(absolute, [b.fdiv(_load_at(b, error, i), scale)])])
 
-        _store(b, _fold(b, n, constant(0.0), row), out, 0)
+        worst = _fold(b, n, constant(0.0), row)
+        _store(b, worst, out, 0)
+        for place, (least, exponent) in enumerate(((1e-10, -0.14), (1e-4, 0.04)), start=1):
+            floor = b.select(b.fcmp_ordered(">", worst, constant(least)), worst, constant(least))
+            _store(b, b.call(self._library_function("**"), [floor, constant(exponent)]), out, place)
         b.ret_void()
 
     def write_accept(self) -> None:

@@ -2,32 +2,49 @@
 
 All names turn into slots here, once. The functions, with the arrays they take (each ``[size][WIDTH]``):
 
-========== ================================== =====================================================================
-name       arrays                             result
-========== ================================== =====================================================================
-hoist      parameters, covariates             what stays constant between events, taken out of all others
-initial    parameters, covariates             the state at the start, and its sensitivities
-inputs     parameters, covariates, amount     for each way in: scale, bioavailability, lag, rate, duration, and the
-                                              derivative of each with respect to each parameter
-rhs        time, state, hoisted, inflow       d/dt of the state and of its sensitivities
-observe    time, state, hoisted               the observables, and their sensitivities
-jacobian   time, state, hoisted               nonzero entries of df/dy, then the explicit d/dt of ``rhs``
-factor     shift, Jacobian                    LU factors of ``shift I - J`` (its pattern is known, zeros cost nothing)
-solve      factors, b                         x of ``(shift I - J) x = b``
-couple     time, state, hoisted, direction    d/dy(J s_j + df/dp_j) along a direction, for each parameter j: what the
-                                              Jacobian of the state-and-sensitivity system holds below its diagonal
-========== ================================== =====================================================================
+============ ================================== ===================================================================
+name         arrays                             result
+============ ================================== ===================================================================
+switches     parameters, covariates             when each comparison of time changes its answer, with its derivatives
+hoist        parameters, covariates, switches   what stays constant between events, taken out of all others
+initial      parameters, covariates, time       the state at the start, and its sensitivities
+inputs       parameters, covariates, dose       for each way in: scale, bioavailability, lag, rate, duration, and the
+                                                derivative of each with respect to each parameter
+flow         time, state, hoisted, inflow       d/dt of all states
+rhs          time, state, hoisted, inflow       d/dt of the states that are integrated, and of their sensitivities
+observe      time, state, hoisted               the observables, and their sensitivities
+jacobian     time, state, hoisted, inflow       nonzero entries of df/dy, then what time itself does to ``rhs``
+factor       shift, Jacobian                    LU factors of ``shift I - J`` (its pattern is known, zeros cost
+                                                nothing)
+solve        factors, b                         x of ``(shift I - J) x = b``
+couple       time, state, hoisted, direction    d/dy(J s_j + df/dp_j) along a direction, for each parameter j: what the
+                                                Jacobian of the state-and-sensitivity system holds below its diagonal
+linear       hoisted, inflow                    the linear part, see `pkpd.engine.linear`, as the six after it
+expand       scale, linear                      E = exp(h A) before squaring
+expand_along scale, slope, expanded             its derivative with respect to a parameter
+square       mask, E                            E E where the mask is set
+square_along mask, E, F                         the derivative of the square
+apply        E, x                               the linear states after h
+apply_along  E, F, x, s                         their sensitivities
+amplitudes   modes, linear, x                   the state, and what feeds it, in modes, see `pkpd.engine.modes`
+modal        span, modes, amplitudes            the linear states after a time; and its shorter forms
+============ ================================== ===================================================================
 
-With sensitivities the state is ``[y (n), dy/dp_1 (n), ..., dy/dp_P (n)]``.
+The states are put in the order: those that are integrated, then those of the linear part (`Lowered.order`). With
+sensitivities the state is ``[y (n), dy/dp_1 (n), ..., dy/dp_P (n)]``. A model whose linear part is not all of it is
+advanced in two ways at once only without sensitivities; with them, everything is integrated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pkpd.engine import modes
 from pkpd.engine.graph import Graph, Node, needed
-from pkpd.engine.workspace import Sizes
+from pkpd.engine.linear import MOST_PRODUCTS, Affine, Propagator, linear_states
+from pkpd.engine.switches import Switches
+from pkpd.engine.workspace import FUNCTIONS, Sizes
 from pkpd.model.expression import Expr
 
 if TYPE_CHECKING:
@@ -39,52 +56,95 @@ INPUT_FIELDS = {"scale": 1.0, "bioavailability": 1.0, "lag": 0.0, "rate": 0.0, "
 
 
 class Lowered:
-    """The graphs of one model: what to observe and with respect to which parameters to differentiate are fixed."""
+    """The graphs of one model.
 
-    def __init__(self, model: Model, observe: Sequence[str], wrt: Sequence[str]) -> None:
+    Parameters
+    ----------
+    model
+        Any model without errors.
+    observe, wrt
+        Names of what to observe, and of the parameters to differentiate by.
+    exact
+        Advance the linear part exactly, where that pays; otherwise integrate everything.
+    moving_covariates
+        Covariates go from one row's value to the next on a straight line. Each is then three: the value, its slope,
+        and (once for all) the time at which the value holds.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        observe: Sequence[str],
+        wrt: Sequence[str],
+        *,
+        exact: bool = True,
+        moving_covariates: bool = False,
+    ) -> None:
         g = self.graph = Graph()
         self.parameters = [g.leaf("parameter", i) for i in range(len(model.parameters))]
-        self.covariates = [g.leaf("covariate", i) for i in range(len(model.covariates))]
-        self.states = [g.leaf("state", i) for i in range(len(model.states))]
         self.time = g.leaf("time")
+        self.covariates, self.covariate_nodes = self._covariates(len(model.covariates), moving_covariates)
+        self.states = [g.leaf("state", i) for i in range(len(model.states))]
         self.dose = g.leaf("dose")
         by_name = dict(zip(model.parameters, self.parameters, strict=True))
         self.wrt = [by_name[name] for name in wrt]
-        names = self._environment(model)
+        plain = self._environment(model)
+        self.switches = Switches(g, self.time)
+        names = self._environment(model, self.switches)
 
-        # The right-hand sides, the starts and the observables, each followed by its sensitivities.
-        self.right = [g.lower(model.derivatives[s], names) for s in model.states]
-        self.inflow = self._inflow(model)
-        slopes = [[g.leaf("sensitivity", j, i) for i in range(len(self.states))] for j in range(len(self.wrt))]
-        self.augmented_state = self.states + [s for column in slopes for s in column]
-        directions = [
-            {p: g.one} | dict(zip(self.states, s, strict=True)) for p, s in zip(self.wrt, slopes, strict=True)
-        ]
-        initial = [g.lower(model.initials[s], names) if s in model.initials else g.zero for s in model.states]
+        right = [g.lower(model.derivatives[s], names, self.switches) for s in model.states]
+        inflow = self._inflow(model)
+        self.inputs = self._inputs(model, plain)
+        linear = linear_states(g, self.states, right)
+        #: Whether each state belongs to the linear part.
+        self.linear = [i in linear for i in range(len(self.states))]
+        #: The states in the order in which the solver keeps them.
+        self.order = sorted(range(len(self.states)), key=lambda i: self.linear[i])
+        self.propagator = self._propagator(linear, inflow) if exact and linear else None
+        solved = [i for i in self.order if self.propagator is None or not self.linear[i]]
+        self.solved = [self.states[i] for i in solved]
+
+        # Right-hand sides, starts and observables, each followed by its sensitivities, states in the solver's order.
+        ordered = [self.states[i] for i in self.order]
+        slopes = [[g.leaf("sensitivity", j, i) for i in self.order] for j in range(len(self.wrt))]
+        self.augmented_state = ordered + [s for column in slopes for s in column]
+        directions = [{p: g.one} | dict(zip(ordered, s, strict=True)) for p, s in zip(self.wrt, slopes, strict=True)]
+        initial = [g.lower(model.initials[s], plain) if s in model.initials else g.zero for s in model.states]
+        initial = [initial[i] for i in self.order]
         observed = [names[name] for name in observe]
-        self.rhs = self.right + self._along(self.right, directions)
+        self.right = [right[i] for i in solved]
+        n = len(self.order)
+        fed = {(j, i): leaf for i, leaves in inflow.items() for j, leaf in enumerate(leaves)}
+        self.flow = [g.add(right[i], fed[0, i]) if (0, i) in fed else right[i] for i in self.order]
+        self.inflow = {leaf: j * n + self.order.index(i) for (j, i), leaf in fed.items()}
+        plain_rhs = self.right + self._along(self.right, directions)
+        places = [(j, i) for j in range(1 + len(self.wrt)) for i in solved]
+        self.rhs = [g.add(node, fed[at]) if at in fed else node for at, node in zip(places, plain_rhs, strict=True)]
         self.observed = observed + self._along(observed, directions)
         self.initial = initial + self._along(initial, [{p: g.one} for p in self.wrt])
-        self.inputs = self._inputs(model, names)
 
         # For the stiff method.
         self.jacobian = self._jacobian()
         memo: dict[Node, Node] = {}
-        self.explicit = [g.derivative(node, {self.time: g.one}, memo) for node in self.rhs]
-        self.direction = [g.leaf("direction", i) for i in range(len(self.states))]
-        along = dict(zip(self.states, self.direction, strict=True))
+        # What is advanced exactly moves, for the rest, as time does.
+        clock = {self.time: g.one} | {
+            s: self.flow[at] for at, s in enumerate(ordered) if self.propagator is not None and at >= len(solved)
+        }
+        self.explicit = [g.derivative(node, clock, memo) for node in plain_rhs]
+        self.direction = [g.leaf("direction", i) for i in range(len(solved))]
+        along = dict(zip(self.solved, self.direction, strict=True))
         memo = {}
-        self.coupling = [g.derivative(node, along, memo) for node in self.rhs[len(self.states) :]]
-        self.hoisted = self._hoist(
-            self.rhs + self.observed + list(self.jacobian.values()) + self.explicit + self.coupling
-        )
-        self.factors = _Factors(g, len(self.states), list(self.jacobian))
+        self.coupling = [g.derivative(node, along, memo) for node in self.rhs[len(solved) :]]
+        outputs = [*self.rhs, *self.flow, *self.observed, *self.jacobian.values(), *self.explicit, *self.coupling]
+        self.hoisted = self._hoist(outputs + (self.propagator.outputs if self.propagator else []))
+        self.factors = _Factors(g, len(solved), list(self.jacobian))
 
     def sizes(self) -> Sizes:
         """The lengths of all arrays."""
-        g = self.graph
+        g, p = self.graph, self.propagator
         return Sizes(
             states=len(self.states),
+            solved=len(self.solved),
             parameters=len(self.parameters),
             covariates=len(self.covariates),
             sensitivities=len(self.wrt),
@@ -95,37 +155,82 @@ class Lowered:
             factors=len(self.factors.lu),
             time_dependent=int(any(node is not g.zero for node in self.explicit)),
             moving_bolus=int(self._lag_moves()),
+            switches=len(self.switches.thresholds),
+            pattern=len(p.pattern) if p else 0,
+            closure=len(p.closure) if p else 0,
+            expanded=p.expanded if p else 0,
+            active=len(p.active) if p else 0,
+            mode_length=modes.length(p.size) if p and self.solved and not self.switches.thresholds else 0,
+            steady_feed=int(p.fed_constantly) if p else 0,
         )
+
+    def table(self) -> dict[str, Any]:
+        """What is kept beside the machine code."""
+        p = self.propagator
+        return {
+            "sizes": self.sizes().to_dict(),
+            "order": self.order,
+            "linear": [i for i, is_linear in enumerate(self.linear) if is_linear],
+            "place": [p.active.index(j) if j in p.active else -1 for j in range(len(self.wrt))] if p else [],
+            "theta": p.theta if p else 1.0,
+            "pattern": p.pattern if p else [],
+            "inclusive": [int(t.inclusive) for t in self.switches.thresholds],
+            "switching_covariates": sorted(
+                {n.leaf[1] for n in needed(t.time for t in self.switches.thresholds) if n.leaf[:1] == ("covariate",)}
+            ),
+        }
 
     def write(self, lanes: Lanes) -> None:
         """Write all functions of the table above."""
         start = [_slots(self.parameters), _slots(self.covariates)]
         moving = [{self.time: 0}, _slots(self.augmented_state), _slots(self.hoisted)]
-        lanes.function("hoist", start, self.hoisted)
-        lanes.function("initial", start, self.initial)
-        lanes.function("inputs", [*start, {self.dose: 0}], self.inputs)
-        g = self.graph
-        fed = [node if i not in self.inflow else g.add(node, self.inflow[i]) for i, node in enumerate(self.rhs)]
-        inflow = {leaf: index for index, leaf in self.inflow.items()}
-        lanes.function("rhs", [*moving, inflow], fed)
+        lanes.function("switches", start, self.switches.outputs(self.wrt))
+        lanes.function("hoist", [*start, _slots(self.switches.leaves)], self.hoisted)
+        lanes.function("initial", [*start, {self.time: 0}], self.initial)
+        lanes.function("inputs", [*start, {self.dose: 0, self.time: 1}], self.inputs)
+        lanes.function("flow", [*moving, self.inflow], self.flow)
+        lanes.function("rhs", [*moving, self.inflow], self.rhs)
         lanes.function("observe", moving, self.observed)
-        lanes.function("jacobian", moving, [*self.jacobian.values(), *self.explicit])
+        lanes.function("jacobian", [*moving, self.inflow], [*self.jacobian.values(), *self.explicit])
         lanes.function("couple", [*moving, _slots(self.direction)], self.coupling)
         shift, entries, b = self.factors.shift, self.factors.entries, self.factors.right
         lanes.function("factor", [{shift: 0}, _slots(entries)], self.factors.lu)
         lanes.function("solve", [_slots(self.factors.known), _slots(b)], self.factors.solution)
+        if self.propagator is not None:
+            lanes.function("linear", [_slots(self.hoisted), self.inflow], self.propagator.outputs)
+            self.propagator.write(lanes)
+            if self.solved:
+                modes.write(lanes, self.graph, self.propagator, self._interface())
+        for name in FUNCTIONS:
+            if name not in lanes:
+                lanes.function(name, [], [])
+
+    def _interface(self) -> set[int]:
+        """Places of the linear states that other equations contain."""
+        used = set(needed(self.rhs))
+        tail = self.augmented_state[len(self.solved) : len(self.states)]
+        return {place for place, state in enumerate(tail) if state in used}
 
     # -- pieces ------------------------------------------------------------------------------------------------
-    def _environment(self, model: Model) -> dict[str, Node]:
+    def _covariates(self, count: int, moving: bool) -> tuple[list[Node], list[Node]]:
+        """The leaves that come from the table of covariates, and the value of each covariate."""
+        g = self.graph
+        leaves = [g.leaf("covariate", i) for i in range(2 * count + 1 if moving else count)]
+        if not moving:
+            return leaves, leaves
+        since = g.sub(self.time, leaves[-1])
+        return leaves, [g.add(leaves[i], g.mul(leaves[count + i], since)) for i in range(count)]
+
+    def _environment(self, model: Model, switches: Switches | None = None) -> dict[str, Node]:
         g = self.graph
         names: dict[str, Node] = {"t": self.time}
-        names |= dict(zip(model.covariates, self.covariates, strict=True))
+        names |= dict(zip(model.covariates, self.covariate_nodes, strict=True))
         names |= {name: g.const(c.value) for name, c in model.constants.items()}
         for leaf, (name, parameter) in zip(self.parameters, model.parameters.items(), strict=True):
             names[name] = leaf if parameter.times is None else g.mul(leaf, g.lower(parameter.times, names))
         names |= dict(zip(model.states, self.states, strict=True))
         for name, expr in model.assignments:
-            names[name] = g.lower(expr, names)
+            names[name] = g.lower(expr, names, switches)
         return names
 
     def _along(self, nodes: list[Node], directions: list[dict[Node, Node]]) -> list[Node]:
@@ -136,13 +241,22 @@ class Lowered:
             found += [self.graph.derivative(node, seed, memo) for node in nodes]
         return found
 
-    def _inflow(self, model: Model) -> dict[int, Node]:
-        """Leaves for the rate of infusion, by position in the augmented state; only where an infusion can go."""
-        n = len(model.states)
+    def _inflow(self, model: Model) -> dict[int, list[Node]]:
+        """Leaves for the rate of infusion and its sensitivities, by state; only where an infusion can go."""
         position = {name: i for i, name in enumerate(model.states)}
         into = sorted({position[i.into] for route in model.routes.values() for i in route.inputs})
-        rows = [c + block * n for block in range(1 + len(self.wrt)) for c in into]
-        return {row: self.graph.leaf("inflow", row) for row in rows}
+        return {i: [self.graph.leaf("inflow", i, j) for j in range(1 + len(self.wrt))] for i in into}
+
+    def _propagator(self, linear: dict[int, Affine], inflow: dict[int, list[Node]]) -> Propagator | None:
+        """The functions for the linear part; None where it is too large, or not all of it with sensitivities."""
+        if self.wrt and len(linear) < len(self.states):
+            return None
+        rows = sorted(linear)
+        fed = {at: inflow[i] for at, i in enumerate(rows) if i in inflow}
+        propagator = Propagator(
+            self.graph, [self.states[i] for i in rows], [linear[i] for i in rows], fed, self.wrt, self._moved_inputs()
+        )
+        return propagator if propagator.products <= MOST_PRODUCTS else None
 
     def _inputs(self, model: Model, names: dict[str, Node]) -> list[Node]:
         g = self.graph
@@ -167,11 +281,25 @@ class Lowered:
         slopes = [self.inputs[s + block * (1 + j) + lag] for s in starts for j in range(len(self.wrt))]
         return any(node is not self.graph.zero for node in slopes)
 
+    def _moved_inputs(self) -> list[bool]:
+        """For each parameter, whether it changes how any dose goes in."""
+        block = len(INPUT_FIELDS)
+        stride = block * (1 + len(self.wrt))
+        zero = self.graph.zero
+        return [
+            any(
+                node is not zero
+                for s in range(0, len(self.inputs), stride)
+                for node in self.inputs[s + block * (1 + j) : s + block * (2 + j)]
+            )
+            for j in range(len(self.wrt))
+        ]
+
     def _jacobian(self) -> dict[tuple[int, int], Node]:
         """Entries of df/dy that are not identically zero."""
         g = self.graph
         found: dict[tuple[int, int], Node] = {}
-        for j, state in enumerate(self.states):
+        for j, state in enumerate(self.solved):
             memo: dict[Node, Node] = {}
             for i, node in enumerate(self.right):
                 entry = g.derivative(node, {state: g.one}, memo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import compiled, hoist, observe
-from pkpd.engine.happenings import cancel, give, load_subject, set_covariates, start_state
+from pkpd.engine.happenings import cancel, give, load_subject, set_covariates, set_modes, start_state, switch
 from pkpd.engine.steady import begin_steady, steady_moment
 
 
@@ -13,12 +13,16 @@ def apply(lo, lane, kind, index, fns, base, w, q, s):
     """Let one event act on its lane."""
     if kind == ws.COVARIATES:
         set_covariates(lo, lane, s.item_index[index], w, s)
+        set_modes(lo, lane, s.item_index[index], w, s)
         return ws.DONE
     if kind == ws.RESET:
         cancel(lo, lane, s.item_index[index], w, q, s)
         return start_state(lo, lane, fns, base, w)
     if kind == ws.STEADY:
         return begin_steady(lo, lane, s.item_index[index], fns, base, w, q, s)
+    if kind == ws.SWITCH:
+        switch(lo, lane, index, fns, base, w)
+        return ws.DONE
     give(lo, lane, kind, index, s.moving, fns, base, w, q, s)
     return ws.DONE
 
@@ -38,6 +42,34 @@ def next_stop(lo, lane, w, q):
         if q[lo.event_kind + i * ws.WIDTH + lane] == ws.OBSERVATION:
             return w[lo.event_time + i * ws.WIDTH + lane]
     return w[lo.t + lane]
+
+
+@compiled
+def end(lo, lane, w):
+    """Where the lane's present step ends: exactly at the stop if it reaches it."""
+    end = w[lo.t + lane] + w[lo.step + lane]
+    stop = w[lo.stop + lane]
+    return stop if end >= stop or stop - end <= 1e-14 * abs(stop) else end
+
+
+@compiled
+def next_observation(lo, lane, w, q):
+    """The time of the lane's next observation inside its accepted step (then ``found`` is 1), else the present."""
+    q[lo.found + lane] = 0
+    now = w[lo.t + lane]
+    if w[lo.mask + lane] == 0.0 or q[lo.steady + lane] != 0:
+        return now
+    i = q[lo.pointer + lane]
+    while i < q[lo.count + lane] and q[lo.event_kind + i * ws.WIDTH + lane] == ws.CANCELLED:
+        i += 1
+    q[lo.pointer + lane] = i
+    if i >= q[lo.count + lane]:
+        return now
+    time = w[lo.event_time + i * ws.WIDTH + lane]
+    if q[lo.event_kind + i * ws.WIDTH + lane] != ws.OBSERVATION or time >= end(lo, lane, w):
+        return now
+    q[lo.found + lane] = 1
+    return time
 
 
 @compiled

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pkpd.engine.modes import decompose
 from pkpd.engine.program import Functions, Program, solver
 from pkpd.engine.schedule import Schedule
 from pkpd.engine.tableaus import RODAS5P, TSIT5
 from pkpd.engine.workspace import (
     BAD_INPUT,
     BAD_VALUES,
+    COVARIATES,
     DONE,
+    EXACT,
     EXPLICIT,
     NO_STEADY_STATE,
+    NOT_A_NUMBER,
     OVERLAP,
+    PATIENCE,
+    PATIENCE_BESIDE_EXACT,
     ROSENBROCK,
     STEP_TOO_SMALL,
     STIFF,
@@ -36,8 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Floats = npt.NDArray[np.float64]
-METHODS = {"explicit": EXPLICIT, "rosenbrock": ROSENBROCK}
-_TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed()}
+METHODS = {"explicit": EXPLICIT, "rosenbrock": ROSENBROCK, "exact": EXACT}
+_TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed(), EXACT: np.zeros(1)}
+#: Relative change of a steady state that counts as none where everything else is exact.
+_STEADY = 1e-13
 #: Subjects that one thread takes at a time.
 _PIECE = 32 * WIDTH
 _CAUSES = {
@@ -46,7 +54,9 @@ _CAUSES = {
     BAD_VALUES: "the initial state is not a number",
     NO_STEADY_STATE: "no steady state was found: the doses may accumulate without bound",
     TOO_MANY_INFUSIONS: f"more than {OVERLAP} doses of a train overlap at its steady state (lag or duration over II)",
-    BAD_INPUT: "a dose cannot be given: bioavailability, lag, rate or duration is negative or not a number",
+    NOT_A_NUMBER: "the solution is not a number: a rate constant is infinite, or the states grow without bound",
+    BAD_INPUT: "a dose cannot be given (bioavailability, lag, rate or duration is negative or not a number), or a "
+    "model event time is not a number",
 }
 
 
@@ -144,9 +154,11 @@ def predict(
     threads
         None: as many as there are processors. The numbers do not depend on it.
     method
-        ``"auto"`` (an explicit pair; a subject for which it is held back by stability, or needs many steps from one
-        event to the next, is solved by the Rosenbrock method instead),
-        ``"explicit"`` or ``"rosenbrock"``.
+        ``"auto"``: linear equations are solved exactly; where only a part of them is linear, that part exactly and
+        the rest by an explicit pair; a subject for which the pair is held back by stability, or needs many steps from
+        one event to the next, is solved by the Rosenbrock method instead. With sensitivities, a model that is not
+        linear as a whole is integrated as a whole. ``"exact"`` insists on the first; ``"explicit"`` and
+        ``"rosenbrock"`` integrate everything.
     max_steps
         For one subject.
 
@@ -163,19 +175,41 @@ def predict(
         )
     if not 0.0 < rtol < 1.0:
         raise SolveError(f"rtol is {rtol:g}.", where="predict", expected="A number between 0 and 1.")
-    run = _Run(program, schedule, table, wrt, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
+    functions = program.functions(wrt, exact=method in ("auto", "exact"), moving_covariates=schedule.moving_covariates)
+    if method == "exact" and functions.method != "exact":
+        raise _not_linear(program, schedule)
+    if functions.method == "exact":
+        method = "exact"
+    run = _Run(program, functions, schedule, table, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
     everybody = np.arange(len(schedule.subjects), dtype=np.int64)
-    names = np.full(len(everybody), "explicit", dtype="U10")
-    if method == "rosenbrock":
-        names[:] = method
-        run.solve(ROSENBROCK, everybody, may_leave=False)
+    names = np.full(len(everybody), functions.method, dtype="U18")
+    if functions.method != "exact":
+        names[:] = np.char.add(names, "explicit" if method == "auto" else method)
+    if method != "auto":
+        run.solve(METHODS[method], everybody, may_leave=False)
     else:
-        run.solve(EXPLICIT, everybody, may_leave=method == "auto")
+        run.solve(EXPLICIT, everybody, may_leave=True)
         stiff = everybody[run.verdict == STIFF]
         if len(stiff):
-            names[stiff] = "rosenbrock"
+            names[stiff] = functions.method + "rosenbrock"
             run.solve(ROSENBROCK, stiff, may_leave=False)
     return run.prediction(names)
+
+
+def _not_linear(program: Program, schedule: Schedule) -> SolveError:
+    others = [name for name in program.model.states if name not in program.linear]
+    if schedule.moving_covariates:
+        why, remedy = "covariates that move along a line make its coefficients depend on time", "carry them by nocb"
+    elif others:
+        why, remedy = f"the equations of {', '.join(others)} are not linear with constant coefficients", ""
+    else:
+        why, remedy = "its matrix is too large", ""
+    return SolveError(
+        f"the model cannot be solved exactly: {why}.",
+        where=f"predict, model {program.model.name}",
+        expected="A linear model, whose coefficients are constant between events, of moderate size.",
+        remedy=f'Use method="auto"{", or " + remedy if remedy else ""}.',
+    )
 
 
 class _Run:
@@ -184,17 +218,17 @@ class _Run:
     def __init__(
         self,
         program: Program,
+        functions: Functions,
         schedule: Schedule,
         values: Floats,
-        wrt: tuple[str, ...],
         rtol: float,
         atol: float,
         max_steps: int,
         threads: int | None,
     ) -> None:
-        self.program, self.schedule, self.values, self.wrt = program, schedule, values, wrt
-        self.functions: Functions = program.functions(wrt)
-        self.sizes = self.functions.sizes
+        self.program, self.schedule, self.values = program, schedule, values
+        self.functions, self.sizes = functions, functions.sizes
+        wrt = self.wrt = functions.wrt
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
         self.threads = threads or os.cpu_count() or 1
         subjects, records = len(schedule.subjects), schedule.records
@@ -206,6 +240,21 @@ class _Run:
         self.end_time = np.zeros(subjects)
         self.steps = np.zeros(subjects, np.int64)
         self.addresses = np.array(self.functions.addresses, np.int64)
+        self.mode_row, self.modes = self._modes()
+
+    def _modes(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """The modes of the linear part, for every row whose covariates come into force."""
+        arrays, sizes = self.schedule.arrays, self.sizes
+        index = np.zeros(max(len(arrays["covariates"]), 1), np.int64)
+        if sizes.mode_length == 0 or not len(self.schedule.subjects):
+            return index, np.zeros((1, 1))
+        first = arrays["first_row"]
+        rows = np.unique(np.concatenate([first, arrays["item_index"][arrays["item_kind"] == COVARIATES]]))
+        index[rows] = np.arange(len(rows))
+        subject = np.searchsorted(first, rows, side="right") - 1
+        pattern = self.functions.table["pattern"]
+        covariates = arrays["covariates"][rows]
+        return index, decompose(sizes, self.functions.addresses, pattern, self.values[subject], covariates)
 
     def solve(self, method: int, order: npt.NDArray[np.int64], *, may_leave: bool) -> None:
         """Solve the subjects in `order`, in pieces over threads."""
@@ -225,34 +274,31 @@ class _Run:
             "verdict": self.verdict,
             "end_time": self.end_time,
             "steps": self.steps,
+            "mode_row": self.mode_row,
+            "modes": self.modes,
+            "active": np.array(self.functions.table["place"] or [-1], np.int64),
+            "inclusive": np.array(self.functions.table["inclusive"] or [0], np.int64),
         }
         switches = {
             "moving": self.sizes.moving_bolus,
             "autonomous": 1 - self.sizes.time_dependent,
             "all_outputs": int(self.all_outputs),
         }
-        batch = [switches[name] if name in switches else arrays[name].ctypes.data for name in Batch._fields]
+        batch = np.array(
+            [switches[name] if name in switches else arrays[name].ctypes.data for name in Batch._fields], np.int64
+        )
         tableau = _TABLEAUS[method]
         entry = solver()
+        patience = PATIENCE_BESIDE_EXACT if self.sizes.closure else PATIENCE
 
         def piece(first: int) -> None:
             w = np.zeros(layout.doubles)
             q = np.zeros(layout.integers, np.int64)
-            w[layout.tolerance : layout.tolerance + 2] = self.rtol, self.atol
+            w[layout.tolerance : layout.tolerance + 2] = _STEADY if method == EXACT else self.rtol, self.atol
+            w[layout.theta] = self.functions.table["theta"]
             last = min(first + _PIECE, len(order))
-            own = (packed.ctypes.data, tableau.ctypes.data, self.addresses.ctypes.data)
-            entry(
-                method,
-                int(may_leave),
-                self.max_steps,
-                first,
-                last,
-                *own,
-                w.ctypes.data,
-                w.ctypes.data,
-                q.ctypes.data,
-                *batch,
-            )
+            tables = [a.ctypes.data for a in (packed, tableau, self.addresses, w, w, q, batch)]
+            entry(method, patience if may_leave else 0, self.max_steps, first, last, *tables)
 
         firsts = range(0, len(order), _PIECE)
         if self.threads == 1 or len(firsts) == 1:

@@ -32,51 +32,73 @@ class Program:
         Columns of the values that `predict` takes.
     observables : tuple of str
         What can be predicted: the model's outputs, or the names asked for.
+    linear : tuple of str
+        States whose equations are linear with coefficients that are constant between events.
+    position : dict
+        Where the solver keeps each state.
     """
 
     def __init__(self, model: Model, observables: tuple[str, ...]) -> None:
         self.model = model
         self.parameters = tuple(model.parameters)
         self.observables = observables
-        self._functions: dict[tuple[str, ...], Functions] = {}
-        self.functions(())
+        self._functions: dict[tuple, Functions] = {}
+        first, states = self.functions(()), tuple(model.states)
+        self.linear = tuple(states[i] for i in first.table["linear"])
+        self.position = {states[i]: at for at, i in enumerate(first.table["order"])}
 
-    def functions(self, wrt: tuple[str, ...]) -> Functions:
-        """The generated functions, with sensitivities to the parameters in `wrt`."""
+    def functions(self, wrt: tuple[str, ...], *, exact: bool = True, moving_covariates: bool = False) -> Functions:
+        """The generated functions, with sensitivities to the parameters in `wrt`; see `pkpd.engine.lower.Lowered`."""
+        key = (wrt, exact, moving_covariates)
         with _ONE_AT_A_TIME:
-            if wrt not in self._functions:
-                self._functions[wrt] = Functions(self.model, self.observables, wrt)
-            return self._functions[wrt]
+            if key not in self._functions:
+                self._functions[key] = Functions(self.model, self.observables, *key)
+            return self._functions[key]
 
     def __repr__(self) -> str:
         return f"Program({self.model.name!r}, observables={self.observables})"
 
 
 class Functions:
-    """The generated functions of one model for one set of sensitivities."""
+    """The generated functions of one model for one set of sensitivities.
 
-    def __init__(self, model: Model, observables: tuple[str, ...], wrt: tuple[str, ...]) -> None:
+    Attributes
+    ----------
+    table : dict
+        What `pkpd.engine.lower.Lowered.table` says of them.
+    sizes : Sizes
+    addresses : list of int
+    """
+
+    def __init__(
+        self, model: Model, observables: tuple[str, ...], wrt: tuple[str, ...], exact: bool, moving_covariates: bool
+    ) -> None:
         self.wrt = wrt
 
         def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
             from pkpd.engine.lanes import Lanes
             from pkpd.engine.lower import Lowered
 
-            lowered = Lowered(model, observables, wrt)
+            lowered = Lowered(model, observables, wrt, exact=exact, moving_covariates=moving_covariates)
             lanes = Lanes(model.name)
-            lowered.write(lanes)
             lanes.write_combine()
             lanes.write_norm()
             lanes.write_accept()
-            return lowered.sizes().to_dict(), str(lanes), FUNCTIONS
+            lowered.write(lanes)
+            return lowered.table(), str(lanes), FUNCTIONS
 
-        self._code = machine.obtain([model.hash, *observables, "wrt", *wrt], ("graph", "lanes", "lower"), make)
+        key = [model.hash, *observables, "wrt", *wrt, f"exact {exact}", f"moving covariates {moving_covariates}"]
+        self._code = machine.obtain(key, ("graph", "lanes", "lower", "linear", "modes", "switches"), make)
         self.addresses = [self._code.address(name) for name in FUNCTIONS]
+        self.table = self._code.table
+        self.sizes = Sizes(**self.table["sizes"])
 
     @property
-    def sizes(self) -> Sizes:
-        """How large the arrays of the functions are."""
-        return Sizes(**self._code.table)
+    def method(self) -> str:
+        """How much is advanced exactly: ``"exact"``, ``"exact + "`` (a part), ``""`` (nothing)."""
+        if self.sizes.closure == 0:
+            return ""
+        return "exact" if self.sizes.solved == 0 else "exact + "
 
 
 @lru_cache(maxsize=64)
@@ -142,6 +164,10 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
     return _compile(model, observables)
 
 
+#: The modules that the solver is compiled from.
+_SOLVER = ("translate", "kernel", "calls", "happenings", "steady", "moments", "exact", "steps")
+
+
 class Solver:
     """The compiled solver: one function, called by address."""
 
@@ -150,19 +176,19 @@ class Solver:
 
         def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
             print("pkpd: compiling the solvers for this machine (once, about 15 s) ...", file=sys.stderr, flush=True)
-            from pkpd.engine.kernel import compile_entry
+            from pkpd.engine.translate import solver_code
 
-            symbol, text = compile_entry()
+            symbol, text = solver_code()
             return {"symbol": symbol}, text, (symbol,)
 
-        self._code = machine.obtain(["solver"], ("kernel", "calls", "happenings", "steady", "moments", "steps"), make)
+        self._code = machine.obtain(["solver"], _SOLVER, make)
         # numba's convention: a place for the result and one for an exception (neither is used), then the arguments.
         words = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * ENTRY_ARGUMENTS
         prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *words)
         self._call = prototype(self._code.address(self._code.table["symbol"]))
 
     def __call__(self, *arguments: int) -> None:
-        """Solve; whole numbers and addresses, as `pkpd.engine.kernel` lists them. Releases the GIL."""
+        """Solve; whole numbers and addresses, as `pkpd.engine.calls.ENTRY` lists them. Releases the GIL."""
         import ctypes
 
         place = (ctypes.c_int64 * 2)()

@@ -50,6 +50,8 @@ class Schedule:
         Index into the program's observables; -1: all of them.
     arrays : dict
         The arrays that the solver reads.
+    moving_covariates : bool
+        Covariates go from row to row on straight lines.
     """
 
     subjects: tuple[str, ...]
@@ -59,6 +61,7 @@ class Schedule:
     record_output: Ints
     arrays: dict[str, npt.NDArray[Any]]
     time_unit: str
+    moving_covariates: bool = False
 
     @property
     def most_events(self) -> int:
@@ -101,13 +104,16 @@ class _Binding:
     """The work of `bind`."""
 
     def __init__(self, program: Program, events: Events) -> None:
-        self.model = program.model
+        self.program, self.model = program, program.model
         self.events = events
         self.meaning: Meaning = understand(program, events)
 
     def schedule(self) -> Schedule:
         events, covariates = self.events, self.meaning.covariates
         subject = events.subject
+        moving = events.carry == "linear" and bool(np.any(_changes(subject, covariates)))
+        if moving:
+            covariates = _lines(subject, events.time, covariates)
         records = events.records
         arrays: dict[str, npt.NDArray[Any]] = {"covariates": covariates, "first_row": events.start[:-1]}
         arrays["start_time"] = events.time[events.start[:-1]] if len(events) else np.zeros(0)
@@ -123,14 +129,14 @@ class _Binding:
             record_output=kept["record_output"],
             arrays=kept,
             time_unit=self.model.time_unit,
+            moving_covariates=moving,
         )
 
     def _items(self, subject: Ints, records: Ints, covariates: Floats) -> dict[str, npt.NDArray[Any]]:
         """Observations, resets and changes of covariates, each a (time, key, kind, index) of a subject."""
         e = self.events
         resets = np.flatnonzero(np.isin(e.evid, (Evid.RESET, Evid.RESET_DOSE)))
-        same_subject = subject[1:] == subject[:-1] if len(e) else np.zeros(0, bool)
-        changed = 1 + np.flatnonzero(same_subject & np.any(covariates[1:] != covariates[:-1], axis=1))
+        changed = np.flatnonzero(_changes(subject, covariates))
         backward = e.carry == "nocb"
         before = changed - 1 if backward else changed
         kinds = [(records, records, 0.0, OBSERVATION, np.arange(len(records)))]
@@ -159,7 +165,7 @@ class _Binding:
         """Every dose into every state, additional doses written out as far as the last row of their subject."""
         e, model = self.events, self.model
         routes, factor = self.meaning.routes, self.meaning.factor
-        position = {name: i for i, name in enumerate(model.states)}
+        position = self.program.position
         ways = [(name, way) for name, route in model.routes.items() for way in route.inputs]
         of_route = {name: [i for i, (n, _) in enumerate(ways) if n == name] for name in model.routes}
         widths = np.array([len(of_route[r.name]) if r else 0 for r in routes], np.int64)
@@ -208,11 +214,12 @@ class _Binding:
         rows = len(e)
         who = np.concatenate([e.subject, subject])
         when = np.concatenate([e.time, time])
-        # In order of time, a query comes after the rows of its time (locf) or before them (nocb).
+        # In order of time, a query comes after the rows of its time (locf) or before them (nocb; on a line too, which
+        # leads from the row before to the first row of this time).
         query = np.concatenate([np.zeros(rows), np.full(len(subject), 1.0 if e.carry == "locf" else -1.0)])
         order = np.lexsort((query, when, who))
         is_row = order < rows
-        if e.carry == "locf":
+        if e.carry != "nocb":
             seen = np.maximum.accumulate(np.where(is_row, order, -1))
         else:
             far = np.where(is_row, order, np.iinfo(np.int64).max)
@@ -221,6 +228,23 @@ class _Binding:
         found[order] = seen
         first, last = e.start[:-1][subject], e.start[1:][subject] - 1
         return np.clip(found[rows:], first, last)
+
+
+def _changes(subject: Ints, covariates: Floats) -> npt.NDArray[np.bool_]:
+    """Rows whose covariates differ from those of the row before, of the same subject."""
+    changed = np.zeros(len(covariates), bool)
+    if len(covariates):
+        changed[1:] = (subject[1:] == subject[:-1]) & np.any(covariates[1:] != covariates[:-1], axis=1)
+    return changed
+
+
+def _lines(subject: Ints, time: Floats, covariates: Floats) -> Floats:
+    """For each row the line to the next: (R, 2 C + 1) values, slopes, and the time at which the values hold."""
+    slopes = np.zeros_like(covariates)
+    span = np.diff(time)
+    joined = (subject[1:] == subject[:-1]) & (span > 0)
+    slopes[:-1][joined] = np.diff(covariates, axis=0)[joined] / span[joined, None]
+    return np.column_stack([covariates, slopes, time])
 
 
 def _spread(values: Ints, times: Ints) -> tuple[Ints, Ints]:

@@ -6,7 +6,8 @@ import numpy as np
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import at, call, combine, compiled, observe, rhs
-from pkpd.engine.moments import next_stop, store
+from pkpd.engine.exact import advance, find_amplitudes
+from pkpd.engine.moments import end, next_observation, next_stop, store
 
 
 @compiled
@@ -23,66 +24,91 @@ def set_coefficients(lo, tableau, o, terms, scaled, w):
 def stage_times(lo, c, w):
     """Set the time of a stage in every lane."""
     for lane in range(ws.WIDTH):
-        w[lo.ts + lane] = w[lo.t + lane] + c * w[lo.step + lane]
+        # The last stage stands exactly where the next step begins.
+        w[lo.ts + lane] = w[lo.t + lane] + c * w[lo.step + lane] if c < 1.0 else end(lo, lane, w)
 
 
 @compiled
-def explicit_step(lo, tableau, fns, base, w):
+def advance_linear(lo, c, out, fns, base, w, q, s):
+    """Put the linear part of the state at a stage's time beside what is integrated."""
+    if lo.closure > 0:
+        for lane in range(ws.WIDTH):
+            w[lo.span + lane] = c * w[lo.step + lane]
+        advance(lo, c < 1.0, out, fns, base, w, q, s)
+
+
+@compiled
+def copy_linear(lo, source, out, w):
+    """Put the linear part of the state at `source` beside `out`."""
+    for i in range(lo.integrated * ws.WIDTH, lo.size * ws.WIDTH):
+        w[out + i] = w[source + i]
+
+
+@compiled
+def explicit_step(lo, tableau, fns, base, w, q, s):
     """Tsitouras' pair; stage 1 is there already. Leaves ynew, its error, and f(ynew) as the last stage."""
-    s = 7
-    c, e = s * s, s * s + 2 * s
-    for stage in range(1, s):
+    find_amplitudes(lo, fns, base)
+    stages = 7
+    c, e = stages * stages, stages * stages + 2 * stages
+    for stage in range(1, stages):
         stage_times(lo, tableau[c + stage], w)
-        set_coefficients(lo, tableau, stage * s, stage, 1, w)
-        out = lo.ynew if stage == s - 1 else lo.stage
+        set_coefficients(lo, tableau, stage * stages, stage, 1, w)
+        out = lo.ynew if stage == stages - 1 else lo.stage
         combine(lo, stage, lo.y, lo.k, out, fns, base, w)
-        rhs(lo, fns, base, lo.ts, out, lo.k + stage * lo.size * ws.WIDTH)
-    set_coefficients(lo, tableau, e, s, 1, w)
-    combine(lo, s, lo.zero, lo.k, lo.error, fns, base, w)
+        if tableau[c + stage] != tableau[c + stage - 1]:
+            advance_linear(lo, tableau[c + stage], lo.stage, fns, base, w, q, s)
+        if out == lo.ynew:
+            copy_linear(lo, lo.stage, out, w)
+        rhs(lo, fns, base, lo.ts, out, lo.k + stage * lo.integrated * ws.WIDTH)
+    set_coefficients(lo, tableau, e, stages, 1, w)
+    combine(lo, stages, lo.zero, lo.k, lo.error, fns, base, w)
 
 
 @compiled
-def rosenbrock_step(lo, tableau, autonomous, fns, base, w):
+def rosenbrock_step(lo, tableau, fns, base, w, q, s):
     """Rodas5P in transformed variables u: (I/(gamma h) - J) u_i = f(y + sum a_ij u_j) + sum c_ij/h u_j + d_i h f_t.
 
     The Jacobian of the state with its sensitivities is block triangular with J on the diagonal: one factorisation
     serves all blocks, and what lies below the diagonal acts on the state's own u (the `couple` function).
     """
-    s = 8
-    c, b, dense = s * s, s * s + s, s * s + 3 * s
-    coupling = dense + 4 * s
-    d = coupling + s * s
-    gamma = tableau[d + s]
-    n = lo.n
+    find_amplitudes(lo, fns, base)
+    stages = 8
+    c, b, dense = stages * stages, stages * stages + stages, stages * stages + 3 * stages
+    coupling = dense + 4 * stages
+    d = coupling + stages * stages
+    gamma = tableau[d + stages]
+    n, size = lo.solved, lo.integrated
     explicit = lo.jacobian + lo.entries * ws.WIDTH
     call(
         fns[ws.JACOBIAN],
         at(base, lo.t),
         at(base, lo.y),
         at(base, lo.h),
+        at(base, lo.inflow),
         at(base, lo.jacobian),
-        base,
         base,
     )
     for lane in range(ws.WIDTH):
         w[lo.shift + lane] = 1.0 / (gamma * w[lo.step + lane])
     call(fns[ws.FACTOR], at(base, lo.shift), at(base, lo.jacobian), at(base, lo.factors), base, base, base)
-    for stage in range(s):
-        u = lo.k + stage * lo.size * ws.WIDTH
+    for stage in range(stages):
+        u = lo.k + stage * size * ws.WIDTH
         stage_times(lo, tableau[c + stage], w)
         where = lo.y
         if stage > 0:
-            set_coefficients(lo, tableau, stage * s, stage, 0, w)
+            set_coefficients(lo, tableau, stage * stages, stage, 0, w)
             combine(lo, stage, lo.y, lo.k, lo.stage, fns, base, w)
+            if tableau[c + stage] != tableau[c + stage - 1]:
+                advance_linear(lo, tableau[c + stage], lo.stage, fns, base, w, q, s)
             where = lo.stage
         rhs(lo, fns, base, lo.ts, where, lo.error)
         source = lo.error
-        if not autonomous and tableau[d + stage] != 0.0:
+        if not s.autonomous and tableau[d + stage] != 0.0:
             for lane in range(ws.WIDTH):
                 w[lo.coefficients + lane] = tableau[d + stage] * w[lo.step + lane]
             combine(lo, 1, lo.error, explicit, lo.ynew, fns, base, w)
             source = lo.ynew
-        set_coefficients(lo, tableau, coupling + stage * s, stage, -1, w)
+        set_coefficients(lo, tableau, coupling + stage * stages, stage, -1, w)
         combine(lo, stage, source, lo.k, lo.right, fns, base, w)
         call(fns[ws.SOLVE], at(base, lo.factors), at(base, lo.right), at(base, u), base, base, base)
         if lo.wrt > 0:
@@ -95,7 +121,7 @@ def rosenbrock_step(lo, tableau, autonomous, fns, base, w):
                 at(base, lo.coupled),
                 base,
             )
-            for i in range((lo.size - n) * ws.WIDTH):
+            for i in range((size - n) * ws.WIDTH):
                 w[lo.right + n * ws.WIDTH + i] += w[lo.coupled + i]
             for j in range(1, 1 + lo.wrt):
                 block = j * n * ws.WIDTH
@@ -108,10 +134,11 @@ def rosenbrock_step(lo, tableau, autonomous, fns, base, w):
                     base,
                     base,
                 )
-    set_coefficients(lo, tableau, b, s, 0, w)
-    combine(lo, s, lo.y, lo.k, lo.ynew, fns, base, w)
-    last = lo.k + (s - 1) * lo.size * ws.WIDTH
-    for i in range(lo.size * ws.WIDTH):
+    set_coefficients(lo, tableau, b, stages, 0, w)
+    combine(lo, stages, lo.y, lo.k, lo.ynew, fns, base, w)
+    copy_linear(lo, lo.stage, lo.ynew, w)
+    last = lo.k + (stages - 1) * size * ws.WIDTH
+    for i in range(size * ws.WIDTH):
         w[lo.error + i] = w[last + i]
 
 
@@ -123,8 +150,8 @@ def looks_stiff(lo, lane, w, q):
     the difference of their states estimates |lambda| of the fastest part (Hairer and Wanner, DOPRI5).
     """
     slope, change = 0.0, 0.0
-    k6, k7 = lo.k + 5 * lo.size * ws.WIDTH, lo.k + 6 * lo.size * ws.WIDTH
-    for i in range(lo.n):
+    k6, k7 = lo.k + 5 * lo.integrated * ws.WIDTH, lo.k + 6 * lo.integrated * ws.WIDTH
+    for i in range(lo.solved):
         a = w[k7 + i * ws.WIDTH + lane] - w[k6 + i * ws.WIDTH + lane]
         b = w[lo.ynew + i * ws.WIDTH + lane] - w[lo.stage + i * ws.WIDTH + lane]
         slope += a * a
@@ -143,8 +170,14 @@ def looks_stiff(lo, lane, w, q):
 
 
 @compiled
-def control(lo, lane, may_leave, limit, w, q):
+def control(lo, lane, method, patience, limit, w, q):
     """Accept or reject the lane's step and choose its next step size. Returns (accepted, verdict)."""
+    if method == ws.EXACT:
+        q[lo.tried + lane] += 1
+        for i in range(lo.size):
+            if not np.isfinite(w[lo.ynew + i * ws.WIDTH + lane]):
+                return False, ws.NOT_A_NUMBER
+        return True, ws.DONE
     error = w[lo.norm + lane]
     h = w[lo.step + lane]
     t = w[lo.t + lane]
@@ -157,13 +190,12 @@ def control(lo, lane, may_leave, limit, w, q):
         return False, ws.TOO_MANY_STEPS
     if error <= 1.0:
         old = w[lo.old_error + lane]
-        factor = 0.9 * max(error, 1e-10) ** -0.14 * old**0.04
-        factor = min(10.0, max(0.2, factor))
+        factor = min(10.0, max(0.2, 0.9 * w[lo.norm + ws.WIDTH + lane] * old))
         if q[rejected] == 1:
             factor = min(factor, 1.0)
         q[rejected] = 0
-        w[lo.old_error + lane] = max(error, 1e-4)
-        if may_leave and (q[since] > ws.PATIENCE or looks_stiff(lo, lane, w, q)):
+        w[lo.old_error + lane] = w[lo.norm + 2 * ws.WIDTH + lane]
+        if patience > 0 and (q[since] > patience or looks_stiff(lo, lane, w, q)):
             return False, ws.STIFF
         # A step cut short by a stop must not shrink the next one.
         w[lo.last_step + lane] = max(
@@ -188,6 +220,9 @@ def choose_step(lo, lane, w, q):
     stop = next_stop(lo, lane, w, q) if q[lo.fresh + lane] else w[lo.stop + lane]
     w[lo.stop + lane] = stop
     left = stop - w[lo.t + lane]
+    if lo.solved == 0:
+        w[lo.step + lane] = left
+        return
     h = w[lo.last_step + lane]
     if q[lo.fresh + lane]:
         # What follows an event need not be smooth (a power of something that starts at 0), which no estimate of an
@@ -204,29 +239,17 @@ def choose_step(lo, lane, w, q):
 @compiled
 def interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):
     """Write the observations that lie inside the accepted steps, one a lane and round."""
+    w[lo.shape] = lo.integrated
+    w[lo.shape + 1] = lo.stages
     while True:
         waiting = False
         for lane in range(ws.WIDTH):
-            q[lo.found + lane] = 0
-            for j in range(lo.stages):
-                w[lo.coefficients + j * ws.WIDTH + lane] = 0.0
-            w[lo.ts + lane] = w[lo.t + lane]
-            if w[lo.mask + lane] == 0.0 or q[lo.steady + lane] != 0:
-                continue
-            i = q[lo.pointer + lane]
+            time = next_observation(lo, lane, w, q)
+            waiting = waiting or q[lo.found + lane] == 1
             h = w[lo.step + lane]
-            while i < q[lo.count + lane] and q[lo.event_kind + i * ws.WIDTH + lane] == ws.CANCELLED:
-                i += 1
-            q[lo.pointer + lane] = i
-            if i >= q[lo.count + lane]:
-                continue
-            time = w[lo.event_time + i * ws.WIDTH + lane]
-            if q[lo.event_kind + i * ws.WIDTH + lane] != ws.OBSERVATION or time >= end(lo, lane, w):
-                continue
-            q[lo.found + lane] = 1
-            waiting = True
             theta = (time - w[lo.t + lane]) / h
             w[lo.ts + lane] = time
+            w[lo.span + lane] = time - w[lo.t + lane]
             for j in range(lo.stages):
                 o = dense + 4 * j
                 weight = theta * (
@@ -244,17 +267,11 @@ def interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):
             at(base, lo.stage),
             base,
         )
+        if lo.closure > 0:
+            advance(lo, False, lo.stage, fns, base, w, q, s)
         observe(lo, fns, base, lo.ts, lo.stage)
         for lane in range(ws.WIDTH):
             if q[lo.found + lane] == 1:
                 i = q[lo.pointer + lane]
                 store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
                 q[lo.pointer + lane] = i + 1
-
-
-@compiled
-def end(lo, lane, w):
-    """Where the lane's present step ends: exactly at the stop if it reaches it."""
-    end = w[lo.t + lane] + w[lo.step + lane]
-    stop = w[lo.stop + lane]
-    return stop if end >= stop or stop - end <= 1e-14 * abs(stop) else end

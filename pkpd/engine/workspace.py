@@ -13,43 +13,65 @@ WIDTH = 8
 #: Arrays that every generated function takes.
 POINTERS = 6
 
-# Functions, by their place in the table of addresses.
-HOIST, INITIAL, INPUTS, RHS, OBSERVE, JACOBIAN, FACTOR, SOLVE, COUPLE, COMBINE, NORM, ACCEPT = range(12)
+#: The generated functions, by their place in the table of addresses; see `pkpd.engine.lower`, and `pkpd.engine.lanes`
+#: for the last three.
 FUNCTIONS = (
+    "switches",
     "hoist",
     "initial",
     "inputs",
+    "flow",
     "rhs",
     "observe",
     "jacobian",
     "factor",
     "solve",
     "couple",
+    "linear",
+    "expand",
+    "expand_along",
+    "square",
+    "square_along",
+    "apply",
+    "apply_along",
+    "amplitudes",
+    "modal",
+    "modal_free",
+    "modal_inner",
+    "modal_inner_free",
     "combine",
     "norm",
     "accept",
 )
+SWITCHES, HOIST, INITIAL, INPUTS, FLOW, RHS, OBSERVE, JACOBIAN, FACTOR, SOLVE, COUPLE = range(11)
+LINEAR, EXPAND, EXPAND_ALONG, SQUARE, SQUARE_ALONG, APPLY, APPLY_ALONG = range(11, 18)
+AMPLITUDES, MODAL, MODAL_FREE, MODAL_INNER, MODAL_INNER_FREE, COMBINE, NORM, ACCEPT = range(18, 26)
 
 # Kinds of event.
-OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES, STEADY = range(7)
+OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES, STEADY, SWITCH = range(8)
 CANCELLED = -1
 # Ways in which a dose is given (the `mode` of a dose in the schedule).
 AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION, ENDLESS = 1, 2, 3, 4, 5, 6
 # Verdicts.
 DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF, NO_STEADY_STATE, TOO_MANY_INFUSIONS = range(8)
+NOT_A_NUMBER = 8
 # Kinds of steady state: instead of what is there (SS = 1), on top of it (SS = 2), of an infusion without end.
 INSTEAD, ON_TOP, WITHOUT_END = 1, 2, 3
 #: Cycles that the search for a steady state remembers, and after which it gives up.
 MEMORY, MOST_CYCLES = 12, 300
 #: Infusions of a train that may overlap at its steady state.
 OVERLAP = 64
-# Methods.
-EXPLICIT, ROSENBROCK = 0, 1
-#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method.
-PATIENCE = 60
+# Methods: of the states that are integrated; EXACT where there are none.
+EXPLICIT, ROSENBROCK, EXACT = 0, 1, 2
+#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method: where everything
+#: is integrated, and where only what is not linear is, whose steps the fast parts of the kinetics do not shorten.
+PATIENCE, PATIENCE_BESIDE_EXACT = 60, 400
 #: Fields of an input, as `pkpd.engine.lower.INPUT_FIELDS`.
 FIELDS = 5
-STAGES = (7, 8)
+#: Stages of each method.
+STAGES = (7, 8, 0)
+#: Halvings after which the matrix of a linear part counts as infinite.
+MOST_HALVINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,7 @@ class Sizes:
     """How large the arrays of the generated functions are."""
 
     states: int
+    solved: int
     parameters: int
     covariates: int
     sensitivities: int
@@ -67,11 +90,23 @@ class Sizes:
     factors: int
     time_dependent: int
     moving_bolus: int
+    switches: int
+    pattern: int
+    closure: int
+    expanded: int
+    active: int
+    mode_length: int
+    steady_feed: int
 
     @property
     def augmented(self) -> int:
         """Length of the state with its sensitivities."""
         return self.states * (1 + self.sensitivities)
+
+    @property
+    def integrated(self) -> int:
+        """Length of the part of it that is integrated: it comes first."""
+        return self.solved * (1 + self.sensitivities)
 
     def to_dict(self) -> dict[str, int]:
         """For the cache."""
@@ -79,7 +114,7 @@ class Sizes:
 
 
 class Batch(NamedTuple):
-    """Where the subjects' data and results are: pointers to arrays that stay outside, and three switches.
+    """Where the subjects' data and results are: addresses of arrays that stay outside, and three switches.
 
     Items are what happens at fixed times: observations, resets, new covariate values. ``item_index`` is the record of
     an observation, the row of a reset or of covariate values. Rows are rows of the covariate table.
@@ -106,6 +141,10 @@ class Batch(NamedTuple):
     steady_interval: int
     steady_kind: int
     input_state: int
+    mode_row: int
+    modes: int
+    active: int
+    inclusive: int
     first_row: int
     start_time: int
     covariates: int
@@ -124,13 +163,21 @@ class Layout(NamedTuple):
     """Sizes of the problem, and where each array begins in ``w`` (doubles) or ``q`` (integers)."""
 
     n: int
+    solved: int
     size: int
+    integrated: int
     wrt: int
     parameters: int
     covariates: int
     observables: int
     stored: int
     entries: int
+    switches: int
+    tail: int
+    mode_length: int
+    steady_feed: int
+    pattern: int
+    closure: int
     events: int
     doses: int
     stride: int
@@ -161,6 +208,22 @@ class Layout(NamedTuple):
     factors: int
     right: int
     coupled: int
+    flags: int
+    switch_time: int
+    linear: int
+    theta: int
+    span: int
+    scale: int
+    squared: int
+    e: int
+    e2: int
+    f: int
+    f2: int
+    nothing: int
+    modal: int
+    modes: int
+    amplitudes: int
+    advanced: int
     event_time: int
     event_key: int
     dose: int
@@ -184,6 +247,7 @@ class Layout(NamedTuple):
     window_kind: int
     window_dose: int
     subject: int
+    halvings: int
     pointer: int
     count: int
     running: int
@@ -230,6 +294,7 @@ LANE_INTEGERS = (
 def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, steady: bool) -> Layout:
     """Lay out the work space for a program of `size` (`pkpd.engine.lower.Sizes`)."""
     n, wrt = size.states, size.sensitivities
+    events += size.switches
     total = size.augmented
     stages = STAGES[method]
     stride = 3 + 3 * wrt
@@ -240,7 +305,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "shape": 1,
         "p": size.parameters,
         "c": size.covariates,
-        "amount": 1,
+        "amount": 2,
         "h": size.hoisted,
         "t": 1,
         "ts": 1,
@@ -248,20 +313,36 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "ynew": total,
         "tolerance": total + 1,
         "inflow": total,
-        "k": total * stages,
+        "k": max(total, size.integrated * stages),
         "stage": total,
         "zero": total,
         "error": total,
-        "norm": 1,
+        "norm": 3,
         "coefficients": 8,
         "mask": 1,
         "observed": size.observables * (1 + wrt),
         "ways": size.inputs * FIELDS * (1 + wrt),
-        "jacobian": size.jacobian + total,
+        "jacobian": size.jacobian + size.integrated,
         "shift": 1,
         "factors": size.factors,
         "right": total,
         "coupled": total,
+        "flags": size.switches,
+        "switch_time": size.switches * (1 + wrt),
+        "linear": 2 + size.pattern * (1 + size.active),
+        "theta": 1,
+        "span": 1,
+        "scale": 1,
+        "squared": 1,
+        "e": size.expanded,
+        "e2": size.closure,
+        "f": size.closure * size.active,
+        "f2": size.closure * size.active,
+        "nothing": size.closure,
+        "modal": 1,
+        "modes": size.mode_length,
+        "amplitudes": 2 * (n - size.solved),
+        "advanced": n,
         "event_time": events,
         "event_key": events,
         "dose": doses * stride,
@@ -285,19 +366,28 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "window_kind": 2 * ways,
         "window_dose": 2 * ways,
         "subject": 1,
+        "halvings": 1,
     }
     for name, count in (counts | dict.fromkeys(LANE_INTEGERS, 1)).items():
         fields[name] = position
         position += count * WIDTH
     return Layout(
         n=n,
+        solved=size.solved,
         size=total,
+        integrated=size.integrated,
         wrt=wrt,
         parameters=size.parameters,
         covariates=size.covariates,
         observables=size.observables,
         stored=stored,
         entries=size.jacobian,
+        switches=size.switches,
+        tail=size.solved * WIDTH,
+        mode_length=size.mode_length,
+        steady_feed=size.steady_feed,
+        pattern=size.pattern,
+        closure=size.closure,
         events=events,
         doses=doses,
         stride=stride,
@@ -308,5 +398,5 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
     )
 
 
-#: Whole numbers and addresses that the solver's entry takes: eleven of its own, then the fields of `Batch`.
-ENTRY_ARGUMENTS = 11 + len(Batch._fields)
+#: Whole numbers and addresses that the solver's entry takes.
+ENTRY_ARGUMENTS = 12

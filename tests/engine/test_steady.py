@@ -56,7 +56,7 @@ def test_sensitivities_equal_differences(program, values, route, ss):
         down[j] -= step
         difference = predict(program, schedule, up, rtol=1e-11).f - predict(program, schedule, down, rtol=1e-11).f
         difference /= 2 * step
-        scale = np.max(np.abs(difference)) + 1e-9
+        scale = np.max(np.abs(difference)) + 1e-6 * np.max(np.abs(exact.f)) / values[j]
         np.testing.assert_allclose(exact.df[:, j] / scale, difference / scale, atol=5e-6, err_msg=name)
 
 
