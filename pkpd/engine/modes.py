@@ -107,10 +107,13 @@ def decompose(
     matrices = _matrices(sizes, addresses, pattern, m, values, covariates)
     table = np.zeros((count, length(m)))
     good = np.isfinite(matrices).all(axis=(1, 2))
-    eigenvalues, vectors = np.linalg.eig(matrices[good])
+    try:
+        eigenvalues, vectors = np.linalg.eig(matrices[good])
+    except np.linalg.LinAlgError:  # one that does not converge: the matrix exponential will do for all
+        return table
     real = ~np.iscomplex(eigenvalues).any(axis=1)
     rows = np.flatnonzero(good)[real]
-    eigenvalues, vectors = eigenvalues[real].real, vectors[real].real
+    eigenvalues, vectors = np.real(eigenvalues[real]), np.real(vectors[real])
     size = np.abs(vectors).max(axis=2, keepdims=True)
     scaled = vectors / np.where(size > 0.0, size, 1.0)
     regular = np.linalg.slogdet(scaled)[1] > -30.0

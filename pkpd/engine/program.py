@@ -36,6 +36,8 @@ class Program:
         States whose equations are linear with coefficients that are constant between events.
     position : dict
         Where the solver keeps each state.
+    switching_covariates : tuple of int
+        Covariates, by index, on which a model event time depends.
     """
 
     def __init__(self, model: Model, observables: tuple[str, ...]) -> None:
@@ -45,6 +47,7 @@ class Program:
         self._functions: dict[tuple, Functions] = {}
         first, states = self.functions(()), tuple(model.states)
         self.linear = tuple(states[i] for i in first.table["linear"])
+        self.switching_covariates = tuple(first.table["switching_covariates"])
         self.position = {states[i]: at for at, i in enumerate(first.table["order"])}
 
     def functions(self, wrt: tuple[str, ...], *, exact: bool = True, moving_covariates: bool = False) -> Functions:

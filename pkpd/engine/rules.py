@@ -99,6 +99,7 @@ class _Rules:
         output = self._outputs()
         covariates = self._covariates()
         self._factors(covariates)
+        self._event_times(covariates)
         self._doses(dosing)
         routes, factor = self._routes(dosing)
         self._modelled(dosing, routes)
@@ -182,6 +183,23 @@ class _Rules:
                 remedy="The model was not made for such a value: check it, or use another model.",
                 row=row,
             )
+
+    def _event_times(self, covariates: Floats) -> None:
+        """A model event time that follows a covariate is one time only if the covariate stays what it is."""
+        subject = self.events.subject
+        for j in self.program.switching_covariates:
+            column = covariates[:, j]
+            moved = 1 + np.flatnonzero((subject[1:] == subject[:-1]) & (column[1:] != column[:-1]))
+            if len(moved):
+                name = list(self.model.covariates)[j]
+                self._find(
+                    "event time",
+                    f"a comparison of time in the model depends on `{name}`, which changes from "
+                    f"{column[moved[0] - 1]:g} to {column[moved[0]]:g}.",
+                    expected="A model event time is one time for a subject.",
+                    remedy=f"Use the subject's first {name} in all rows, or another covariate that does not change.",
+                    row=int(moved[0]),
+                )
 
     def _converted(self, values: Floats, unit: str, wanted: str, what: str) -> Floats:
         try:

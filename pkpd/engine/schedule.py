@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pkpd.data.events import Evid
+from pkpd.data.events import Evid, Mode
 from pkpd.engine.rules import Floats, Ints, Meaning, dosing_rows, endless, understand, way_in
 from pkpd.engine.workspace import COVARIATES, ENDLESS, INSTEAD, OBSERVATION, ON_TOP, OVERLAP, RESET, STEADY, WITHOUT_END
 
@@ -184,14 +184,17 @@ class _Binding:
         way = table[e.route[row], way_number] if len(row) else np.zeros(0, np.int64)
         time = np.asarray(e.time[row] + number * e.ii[row], float)
         mode = np.zeros(len(row), np.int64)
-        for i, m in {(int(i), int(m)) for i, m in zip(way, e.mode[row], strict=True)}:
-            which = (way == i) & (e.mode[row] == m)
-            mode[which] = way_in(ways[i][1], m)
+        kinds = way * len(Mode) + e.mode[row]
+        for kind in np.unique(kinds):
+            i, m = divmod(int(kind), len(Mode))
+            mode[kinds == kind] = way_in(ways[i][1], m)
         mode[endless(e)[row]] = ENDLESS
         order = np.lexsort((row, time, subject[row]))
         pick = {name: value[order] for name, value in {"row": row, "number": number, "way": way}.items()}
         row, first = pick["row"], pick["number"] == 0
-        at = np.where(first, row, self._in_force(subject[row], time[order], row))
+        at = row.copy()
+        later = ~first
+        at[later] = self._in_force(subject[row[later]], time[order][later], row[later])
         return {
             "dose_start": _starts(subject[row], len(e.subjects)),
             "dose_time": time[order],

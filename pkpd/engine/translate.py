@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
 import numba as nb
-from numba import _dynfunc
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu import CPUContext
@@ -25,12 +25,13 @@ def _text_only() -> Iterator[None]:
     That is done once, for all functions together, when the machine code is made; here it would take most of the time.
     Should numba's inner parts have other names one day, it only takes longer.
     """
+    make = import_module("numba._dynfunc").make_function  # an extension module, unknown to type checkers
     # numba knows a function by its address: each needs one of its own, that nobody will call.
     addresses = itertools.count(4096, 16)
 
     def placeholder(_context: Any, library: Any, fndesc: Any, env: Any) -> Any:
         name = fndesc.qualname.split(".")[-1]
-        return _dynfunc.make_function(fndesc.lookup_module(), name, "", next(addresses), env, (library,))
+        return make(fndesc.lookup_module(), name, "", next(addresses), env, (library,))
 
     changes: list[tuple[Any, str, Any]] = [
         (CPUContext, "get_executable", placeholder),

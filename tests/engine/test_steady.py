@@ -54,8 +54,9 @@ def test_sensitivities_equal_differences(program, values, route, ss):
         up, down = values.copy(), values.copy()
         up[j] += step
         down[j] -= step
-        difference = predict(program, schedule, up, rtol=1e-11).f - predict(program, schedule, down, rtol=1e-11).f
-        difference /= 2 * step
+        # One method for both: what is left of a steady state's tolerance then cancels.
+        values_up, values_down = (predict(program, schedule, v, rtol=1e-13, method="explicit").f for v in (up, down))
+        difference = (values_up - values_down) / (2 * step)
         scale = np.max(np.abs(difference)) + 1e-6 * np.max(np.abs(exact.f)) / values[j]
         np.testing.assert_allclose(exact.df[:, j] / scale, difference / scale, atol=5e-6, err_msg=name)
 
