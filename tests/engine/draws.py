@@ -79,10 +79,15 @@ SHARED = ("lag", "f", "dur", "rin", "a0")
 
 def examples(number: int):
     """How many examples a property is shown."""
+    ignored = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
     return settings(
-        max_examples=number * max(MORE, 1), derandomize=not MORE, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate, *([] if MORE else [Phase.shrink])],
-    )  # fmt: skip
+        max_examples=number * max(MORE, 1),
+        derandomize=not MORE,
+        deadline=None,
+        database=None,
+        suppress_health_check=ignored,
+        phases=[Phase.generate, *([] if MORE else [Phase.shrink])],
+    )
 
 
 @lru_cache
@@ -247,7 +252,7 @@ def regimens(
         else:
             rows.append({"TIME": time, "EVID": {"look": 0, "other": 2, "reset": 3}[kind]})
     for gap in draw(
-        st.lists(st.one_of(st.sampled_from([0.0, 1.0, 6.0]), st.floats(0.0, 30.0)), min_size=2, max_size=5)
+        st.lists(st.one_of(st.sampled_from([0.0, 1.0, 6.0]), st.floats(0.01, 30.0)), min_size=2, max_size=5)
     ):
         time += gap
         rows.append({"TIME": time, "EVID": 0})

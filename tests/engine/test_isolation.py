@@ -78,7 +78,7 @@ def test_a_failure_at_any_position_disturbs_nobody(trouble: str, method: str):
     names = list(model.parameters)
     options = {"sensitivities": names[:1] + names[-1:], "rtol": 1e-6, "method": method, "max_steps": 5000}
     wanted = predict(program, bind(program, events_of(*subjects)), values, **options)
-    assert not wanted.failures
+    assert not wanted.failures and wanted.df is not None
     for position in range(PEOPLE):
         ill, rows = values.copy(), [list(r) for r in subjects]
         for parameter, value in wrong.items():
@@ -90,7 +90,7 @@ def test_a_failure_at_any_position_disturbs_nobody(trouble: str, method: str):
         assert failure.subject == str(position + 1) and cause in failure.cause, str(failure)
         assert set(failure.values) == set(names) and np.isfinite(failure.time)
         own = schedule.record_subject == position
-        assert np.isnan(got.f[own]).all() and np.isnan(got.df[own]).all()
+        assert got.df is not None and np.isnan(got.f[own]).all() and np.isnan(got.df[own]).all()
         np.testing.assert_array_equal(got.f[~own], wanted.f[~own], err_msg=f"position {position}")
         np.testing.assert_array_equal(got.df[~own], wanted.df[~own], err_msg=f"position {position}")
 
@@ -109,5 +109,6 @@ def test_alone_is_as_in_company(name: str, method: str):
             program, bind(program, events_of(rows)), values[i], sensitivities=True, rtol=1e-6, method=method
         )  # fmt: skip
         own = schedule.record_subject == i
+        assert alone.df is not None and together.df is not None
         np.testing.assert_array_equal(alone.f, together.f[own])
         np.testing.assert_array_equal(alone.df, together.df[own])
