@@ -275,17 +275,12 @@ def events_of(*subjects: list[Row], carry: str = "nocb"):
 
 def run(drawn: Drawn, *subjects: list[Row], carry: str = "nocb", rtol: float = 1e-10, **options) -> Prediction:
     """Predict, and expect no failure."""
-    return run_table(drawn.model, drawn.vector, *subjects, carry=carry, rtol=rtol, **options)
-
-
-def run_table(model: Model, values: np.ndarray, *subjects: list[Row], carry: str = "nocb", **options) -> Prediction:
-    """Predict with each subject's values, and expect no failure."""
-    program = program_of(model)
+    program = program_of(drawn.model)
     with warnings.catch_warnings():
         # A record that gives a rate or a bolus by a route with a modelled duration is drawn on purpose.
         warnings.simplefilter("ignore", PkpdWarning)
         schedule = bind(program, events_of(*subjects, carry=carry))
-    got = predict(program, schedule, values, **options)
+    got = predict(program, schedule, drawn.vector, rtol=rtol, **options)
     assert not got.failures, str(got.failures[0])
     return got
 
