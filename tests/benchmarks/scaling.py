@@ -63,7 +63,7 @@ def threads(subjects: int = 4000, *, repeats: int = 5, say: Callable[[str], None
     say(f"\nThreads, {subjects:,} subjects, {_AT}; load {os.getloadavg()[0]:.1f}")
     say(f"  one thread      wall {wall1:.3f} s, CPU {cpu1:.3f} s")
     say(f"  two threads     wall {wall2:.3f} s, CPU {cpu2:.3f} s, of which the caller's own {own:.3f} s")
-    say(f"  two processes   wall {wall_apart:.3f} s")
+    say(f"  two processes   wall {wall_apart:.3f} s, half of the subjects each")
     say(f"  speed-up: {speedup:.2f} by CPU accounting, {wall1 / wall2:.2f} by the wall clock")
     return {
         "subjects": subjects,

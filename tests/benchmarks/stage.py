@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pkpd import Model, engine
 from pkpd.data import Dose, Events, Regimen
-from pkpd.errors import SolveError
+from pkpd.errors import PkpdError
 from tests.benchmarks.models import Bench
 from tests.benchmarks.peer import Peer, compile_peer
 from tests.benchmarks.source import write_equations
@@ -175,6 +175,6 @@ class Stage:
         """Whether the engine offers a method for this model."""
         try:
             engine.predict(self.program, self.schedule, self.values, rtol=1e-2, threads=1, method=method)
-        except SolveError:
+        except PkpdError:
             return False
         return True

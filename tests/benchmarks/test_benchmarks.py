@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests.benchmarks import run, scan
+from tests.benchmarks.figure import draw, front
 from tests.benchmarks.lsoda import ADAMS, BDF, EL, TEST
 from tests.benchmarks.models import BENCHES
 from tests.benchmarks.peer import Plan
@@ -148,13 +149,23 @@ def test_true_error_weighs_small_values_by_the_largest():
     assert true_error(np.ones((1, 2, 1)), np.zeros((1, 2, 1))) == np.inf
 
 
+def test_front_keeps_what_nothing_beats():
+    assert front([(1e-3, 1.0), (1e-6, 3.0), (1e-4, 5.0), (1e-5, 2.0)]) == [(1e-6, 3.0), (1e-5, 2.0), (1e-3, 1.0)]
+
+
+def test_results_that_are_kept_are_of_the_kind_that_is_written():
+    kept = json.loads(run.RESULTS.read_text(encoding="utf-8"))
+    assert set(kept["cases"]) == {*BENCHES, *run.OTHERS}
+    assert kept["targets"] == run.verdicts(kept["cases"])
+
+
 def test_fastest_looks_at_errors_first():
     quick, good = Row(Setting("auto", 1e-3), 1.0, 1e-4, 0, ""), Row(Setting("auto", 1e-6), 2.0, 1e-7, 0, "")
     assert scan.fastest([quick, good], ["auto"]) is good
     assert scan.fastest([quick], ["auto"]) is None
 
 
-def test_the_pieces_run_on_eight_subjects(monkeypatch):
+def test_the_pieces_run_on_eight_subjects(monkeypatch, tmp_path):
     monkeypatch.setattr(scan, "_OURS", (1e-6, 1e-8))
     monkeypatch.setattr(scan, "_PEER", (1e-6, 1e-9))
     said = []
@@ -164,6 +175,8 @@ def test_the_pieces_run_on_eight_subjects(monkeypatch):
     assert all(row["failures"] == 0 for row in found["rows"])
     assert set(found["ratio"]) == {"general", "any"}
     assert any("x LSODA" in line for line in said)
+    draw({"cases": {"nine": found}}, tmp_path / "figure.svg")
+    assert "LSODA" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
     verdicts = run.verdicts({"nine": found})
     assert verdicts[0]["measured"] == found["ratio"]["general"]
     assert verdicts[-1]["met"] is None
