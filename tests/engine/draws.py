@@ -184,9 +184,9 @@ def networks(draw, *, floor: float = 0.02, fastest: float = 20.0, start: bool = 
         if name in SHARED:
             continue
         if name[2] == "0":
-            values[name] = draw(wide(floor, fastest))
-        else:
-            values[name] = draw(st.one_of(st.just(0.0), wide(1e-3, fastest)))
+            values[name] = draw(st.one_of(st.just(0.5), wide(floor, fastest)))
+        else:  # flows that are absent; that are equal, as in a chain; any
+            values[name] = draw(st.one_of(st.just(0.0), st.just(0.5), wide(1e-3, fastest)))
     return Drawn(f"network {states}", values)
 
 
