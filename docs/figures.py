@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import event_figures
 import numpy as np
 import pandas as pd
 
@@ -202,3 +203,4 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 if __name__ == "__main__":
     for name, draw in FIGURES.items():
         print(plots.save(draw(), IMAGES / f"{name}.svg"))
+    event_figures.main()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS))  # the modules beside this one, wherever it is run from
 PART = re.compile(r"(<!-- from the code: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # Groups that no estimator of this version fills.
 NOT_YET = ("omega", "posterior", "sample_stats")
@@ -175,13 +177,35 @@ def _markdown(text: str) -> str:
     return re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text).replace("``", "`")
 
 
+def event(name: str) -> str:
+    """Give an example of the page on events: its model where it is a new one, its rows, regimens, and its picture."""
+    from event_examples import EXAMPLES
+    from event_runs import BASE
+
+    if name == "model":
+        return f"\n```toml{BASE}```\n\n"
+    example = EXAMPLES[name.replace("_", "-")]
+    text = "" if example.model == BASE else f"\n```toml{example.model}```\n"
+    text += f"\n```text\n{inspect.cleandoc(example.rows)}\n```\n"
+    if example.sentences:
+        several = len(example.labels) > 1
+        words = [f"`{said}`" + (f" (ID {who})" if several else "") for who, said in example.sentences.items()]
+        text += f"\nAs {'regimens' if len(words) > 1 else 'a regimen'}: {', '.join(words)}.\n"
+    return f"{text}\n![{example.alt}](../img/event-{name.replace('_', '-')}.svg)\n\n"
+
+
 MAKERS = (columns, groups, variables, models, commands, plan, single)
 PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in MAKERS}
 
 
+def part(name: str) -> str:
+    """Give the part of this name."""
+    return event(name.removeprefix("event_")) if name.startswith("event_") else PARTS[name]()
+
+
 def fresh(text: str) -> str:
     """Give a page with its parts as the code says today."""
-    return PART.sub(lambda match: f"{match[1]}{PARTS[match['name']]()}{match[3]}", text)
+    return PART.sub(lambda match: f"{match[1]}{part(match['name'])}{match[3]}", text)
 
 
 if __name__ == "__main__":
