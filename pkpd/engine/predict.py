@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -136,6 +136,7 @@ def predict(
     threads: int | None = None,
     method: str = "auto",
     max_steps: int = 100_000,
+    device: str = "cpu",
 ) -> Prediction:
     """Predict all observations of all subjects.
 
@@ -161,12 +162,19 @@ def predict(
         ``"rosenbrock"`` integrate everything.
     max_steps
         For one subject.
+    device
+        ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, which needs the extra ``gpu``.
 
     Raises
     ------
     SolveError
-        For arguments that make no sense. A subject that cannot be solved is not an error: see ``failures``.
+        For arguments that make no sense, and a device that is not there. A subject that cannot be solved is not an
+        error: see ``failures``.
     """
+    if device != "cpu":
+        from pkpd.engine.cuda import check_device
+
+        check_device(device)
     wrt = _wrt(program, sensitivities)
     table = _values(program, schedule, values)
     if method not in ("auto", *METHODS):
@@ -175,12 +183,14 @@ def predict(
         )
     if not 0.0 < rtol < 1.0:
         raise SolveError(f"rtol is {rtol:g}.", where="predict", expected="A number between 0 and 1.")
-    functions = program.functions(wrt, exact=method in ("auto", "exact"), moving_covariates=schedule.moving_covariates)
+    exact = method in ("auto", "exact")
+    functions = program.functions(wrt, exact=exact, moving_covariates=schedule.moving_covariates)
     if method == "exact" and functions.method != "exact":
         raise _not_linear(program, schedule)
     if functions.method == "exact":
         method = "exact"
     run = _Run(program, functions, schedule, table, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
+    run.device, run.exact = device, exact
     everybody = np.arange(len(schedule.subjects), dtype=np.int64)
     names = np.full(len(everybody), functions.method, dtype="U18")
     if functions.method != "exact":
@@ -231,6 +241,7 @@ class _Run:
         wrt = self.wrt = functions.wrt
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
         self.threads = threads or os.cpu_count() or 1
+        self.device, self.exact = "cpu", True
         subjects, records = len(schedule.subjects), schedule.records
         self.all_outputs = bool(np.any(schedule.record_output < 0))
         self.stored = len(program.observables) if self.all_outputs else 1
@@ -260,7 +271,6 @@ class _Run:
         """Solve the subjects in `order`, in pieces over threads."""
         if not len(order):
             return
-        solver()  # made before threads start, so that its message appears once
         schedule = self.schedule
         layout = make_layout(
             self.sizes, method, self.stored, schedule.most_events, schedule.most_doses, schedule.steady
@@ -284,12 +294,17 @@ class _Run:
             "autonomous": 1 - self.sizes.time_dependent,
             "all_outputs": int(self.all_outputs),
         }
+        patience = PATIENCE_BESIDE_EXACT if self.sizes.closure else PATIENCE
+        if not may_leave:
+            patience = 0
+        if self.device == "cuda":
+            self._solve_on_gpu(method, patience, arrays, switches)
+            return
         batch = np.array(
             [switches[name] if name in switches else arrays[name].ctypes.data for name in Batch._fields], np.int64
         )
         tableau = _TABLEAUS[method]
-        entry = solver()
-        patience = PATIENCE_BESIDE_EXACT if self.sizes.closure else PATIENCE
+        entry = solver()  # made before threads start, so that its message appears once
 
         def piece(first: int) -> None:
             w = np.zeros(layout.doubles)
@@ -298,7 +313,7 @@ class _Run:
             w[layout.theta] = self.functions.table["theta"]
             last = min(first + _PIECE, len(order))
             tables = [a.ctypes.data for a in (packed, tableau, self.addresses, w, w, q, batch)]
-            entry(method, patience if may_leave else 0, self.max_steps, first, last, *tables)
+            entry(method, patience, self.max_steps, first, last, *tables)
 
         firsts = range(0, len(order), _PIECE)
         if self.threads == 1 or len(firsts) == 1:
@@ -307,6 +322,27 @@ class _Run:
         else:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(piece, firsts))
+
+    def _solve_on_gpu(
+        self, method: int, patience: int, arrays: dict[str, npt.NDArray[Any]], switches: dict[str, int]
+    ) -> None:
+        from pkpd.engine import cuda
+
+        problem = cuda.Problem(
+            program=self.program,
+            functions=self.functions,
+            schedule=self.schedule,
+            exact=self.exact,
+            stored=self.stored,
+            method=method,
+            tableau=_TABLEAUS[method],
+            tolerances=(_STEADY if method == EXACT else self.rtol, self.atol),
+            patience=patience,
+            limit=self.max_steps,
+            arrays=arrays,
+            switches=switches,
+        )
+        cuda.solve(problem)
 
     def prediction(self, method: npt.NDArray[np.str_]) -> Prediction:
         """Gather the results."""

@@ -1,0 +1,376 @@
+"""The solver on a GPU: a thread a subject, the same source as on the processor.
+
+`pkpd.engine.retarget` gives the source, numba-cuda compiles it for each model and method. The number of threads in
+flight is bounded, whatever the number of subjects; each takes one after the other. The work space, the same as on the
+processor, is allocated for these threads once. The subjects' data go to the GPU in pieces that fit its memory.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pkpd.engine.retarget import Numbers, retarget
+from pkpd.engine.scalar import Scalar
+from pkpd.engine.workspace import WIDTH, Batch, Layout, make_layout
+from pkpd.errors import SolveError, did_you_mean
+
+if TYPE_CHECKING:
+    from pkpd.engine.program import Functions, Program
+    from pkpd.engine.schedule import Schedule
+
+DEVICES = ("cpu", "cuda")
+#: Threads of a block, and blocks a processor of the GPU is given: enough to hide how long memory takes to answer.
+_BLOCK, _BLOCKS_EACH = 64, 16
+#: Shares of the free memory: of the work space, and of the subjects' data.
+_SHARE_WORK, _SHARE_DATA = 0.25, 0.5
+_MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "isnan", "isfinite", "floor", "ceil")
+#: Arrays of the batch, by what they have an entry for; all others are taken whole.
+_PER = {
+    "subject": ("values", "first_row", "start_time", "verdict", "end_time", "steps"),
+    "start": ("item_start", "dose_start"),
+    "item": ("item_time", "item_key", "item_kind", "item_index"),
+    "dose": tuple(name for name in Batch._fields if name.startswith("dose_") and name != "dose_start"),
+    "row": ("covariates", "mode_row"),
+    "record": ("record_output", "f", "df"),
+    "steady": ("steady_row", "steady_interval", "steady_kind"),
+    "mode": ("modes",),
+}
+_GROUP = {name: group for group, names in _PER.items() for name in names}
+_RESULTS = ("f", "df", "end_time", "verdict", "steps")
+#: The kernels: one clears the work space, one solves.
+_KERNELS = """
+@cuda.jit
+def clear(w, q, tolerance, theta, rtol, atol, threshold):
+    thread = cuda.grid(1)
+    threads = cuda.gridsize(1)
+    for i in range(thread, w.size, threads):
+        w[i] = 0.0
+    for i in range(thread, q.size, threads):
+        q[i] = 0
+    if thread == 0:
+        w[tolerance * threads] = rtol
+        w[theta * threads] = threshold
+    if thread == 1:
+        w[tolerance * threads + 1] = atol
+
+
+@cuda.jit
+def run(patience, limit, count, lo, tableau, w, q, s, numbers, whole):
+    thread = cuda.grid(1)
+    threads = cuda.gridsize(1)
+    share = count // threads
+    more = count % threads
+    first = thread * share + min(thread, more)
+    last = first + share + (1 if thread < more else 0)
+    solve(patience, limit, first, last, lo, tableau, w, q, s, numbers, whole)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What one method is to solve, as `pkpd.engine.predict` has it.
+
+    Attributes
+    ----------
+    program, functions, schedule
+    exact : bool
+        See `pkpd.engine.program.Program.functions`.
+    stored : int
+        See `make_layout`.
+    method, tableau, patience, limit
+        What the solver is told.
+    tolerances
+        rtol and atol.
+    arrays, switches
+        Fields of `Batch`: arrays, results among them, in place; and numbers. The order of the subjects is rising.
+    """
+
+    program: Program
+    functions: Functions
+    schedule: Schedule
+    exact: bool
+    stored: int
+    method: int
+    tableau: npt.NDArray[np.float64]
+    tolerances: tuple[float, float]
+    patience: int
+    limit: int
+    arrays: Mapping[str, npt.NDArray[Any]]
+    switches: Mapping[str, int]
+
+    def layout(self, more: int = 0) -> Layout:
+        """Where things are in the work space of eight lanes, with room for so many more events and doses."""
+        s = self.schedule
+        return make_layout(
+            self.functions.sizes, self.method, self.stored, s.most_events + more, s.most_doses + more, s.steady
+        )
+
+
+def check_device(device: str, where: str = "predict") -> None:
+    """Refuse a device that is not there.
+
+    Raises
+    ------
+    SolveError
+        The name is not known, numba-cuda is not installed, or there is no GPU that it can use.
+    """
+    if device not in DEVICES:
+        hint = did_you_mean(device, DEVICES) if isinstance(device, str) else None
+        raise SolveError(
+            f"`{device}` is not a device.",
+            where=f"{where}(device=...)",
+            expected=f"One of {', '.join(DEVICES)}.",
+            remedy=f"Did you mean `{hint}`?" if hint else 'Leave it out, or write device="cuda" for an NVIDIA GPU.',
+        )
+    if device == "cpu" or _simulated():
+        return
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise SolveError(
+            "numba-cuda is not installed.",
+            where=f'{where}(device="cuda")',
+            expected="The extra `gpu`, and CUDA for it: its own extras cu12 or cu13 bring that, as the driver is.",
+            remedy='Run `pip install "pkpd-timecourse[gpu]" "numba-cuda[cu12]"`, or leave out device.',
+        )
+    cuda = _cuda()
+    if not cuda.is_available():
+        cause = cuda.cuda_error()
+        raise SolveError(
+            f"no GPU can be used{': ' + ' '.join(str(cause).split()) if cause else ''}.",
+            where=f'{where}(device="cuda")',
+            expected="An NVIDIA GPU with its driver.",
+            remedy="Look at what `nvidia-smi` says, or leave out device.",
+        )
+
+
+def _cuda() -> Any:
+    """Numba's CUDA, whose parts have few types; imported when a GPU is asked for."""
+    from numba import cuda
+
+    return cuda
+
+
+def _simulated() -> bool:
+    """Whether numba was told to run GPU code as Python, which is how it is tested."""
+    from numba import config
+
+    return bool(getattr(config, "ENABLE_CUDASIM", False))
+
+
+def solve(problem: Problem) -> None:
+    """Solve the subjects of a problem on the GPU; results go to its arrays."""
+    cuda = _cuda()
+    kernels = _kernels(_known(problem), problem)
+    blocks, block = _grid(problem)
+    threads = blocks * block
+    layout = problem.layout()
+    w = cuda.device_array(layout.doubles // WIDTH * threads, np.float64)
+    q = cuda.device_array(layout.integers // WIDTH * threads, np.int64)
+    tables = np.array([getattr(layout, name) // WIDTH for name in kernels.numbers.tables] or [0], np.int64)
+    lo, tableau = cuda.to_device(tables), cuda.to_device(problem.tableau)
+    for piece in _pieces(problem):
+        transfer = _Transfer(problem, piece, threads)
+        s, numbers, whole = (cuda.to_device(a) for a in (transfer.places, transfer.numbers, transfer.whole))
+        theta = problem.functions.table["theta"]
+        shared = (layout.tolerance // WIDTH, layout.theta // WIDTH, *problem.tolerances, theta)
+        kernels.clear[blocks, block](w, q, *shared)
+        kernels.run[blocks, block](problem.patience, problem.limit, len(piece), lo, tableau, w, q, s, numbers, whole)
+        transfer.take(numbers, whole)
+
+
+# -- source and kernels ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    numbers: Numbers
+    clear: Any
+    run: Any
+
+
+def _known(problem: Problem) -> tuple:
+    """What the source depends on: not the parameters, nor how many doses and observations there are."""
+    p = problem
+    moving, steady = p.schedule.moving_covariates, p.schedule.steady
+    return (p.functions.wrt, p.exact, moving, p.method, p.stored, steady, tuple(p.switches.items()))
+
+
+def _kernels(known: tuple, problem: Problem) -> _Kernels:
+    kept = _kept(problem.program)
+    if known not in kept:
+        kept[known] = _compile(*source(problem))
+    return kept[known]
+
+
+@lru_cache(maxsize=16)
+def _kept(program: Program) -> dict[tuple, _Kernels]:
+    """The kernels of a program so far."""
+    return {}
+
+
+def source(problem: Problem) -> tuple[Numbers, str]:
+    """The source for the GPU, and what was known when it was written."""
+    from pkpd.engine.lower import Lowered
+
+    program, wrt = problem.program, problem.functions.wrt
+    moving = problem.schedule.moving_covariates
+    lowered = Lowered(program.model, program.observables, wrt, exact=problem.exact, moving_covariates=moving)
+    scalar: Any = Scalar()  # in place of vector code
+    lowered.write(scalar)
+    numbers = _numbers(problem)
+    return numbers, retarget(numbers, str(scalar)) + "\n\n" + _KERNELS
+
+
+def _numbers(problem: Problem) -> Numbers:
+    """Split the layout: what stays the same for other events is a number, what does not is read from a table."""
+    p, layout, other = problem, problem.layout(), problem.layout(more=1)._asdict()
+    places = (*Layout._fields[Layout._fields.index("shape") :], "tail")
+    same = {name: value for name, value in layout._asdict().items() if value == other[name]}
+    return Numbers(
+        constants={name: value for name, value in same.items() if name not in places},
+        rows={name: value // WIDTH for name, value in same.items() if name in places},
+        tables=tuple(name for name in places if name not in same),
+        whole={name for name, array in p.arrays.items() if array.dtype == np.int64},
+        switches=dict(p.switches),
+        method=p.method,
+    )
+
+
+def _compile(numbers: Numbers, text: str) -> _Kernels:
+    """The kernels of a source; compiled when they are first launched."""
+    cuda = _cuda()
+    namespace: dict[str, Any] = {"cuda": cuda, "math_nan": math.nan, "math_inf": math.inf}
+    if _simulated():
+        # NumPy's functions do not raise on what a GPU answers with NaN or infinity.
+        namespace |= {f"math_{name}": getattr(np, name) for name in _MATH}
+        namespace["device"] = lambda function: function
+    else:
+        from numba.cuda import libdevice
+
+        namespace |= {f"math_{name}": getattr(math, name) for name in _MATH}
+        # Those of `math` are whole numbers, which end at 2**63.
+        namespace |= {"math_floor": libdevice.floor, "math_ceil": libdevice.ceil}
+        namespace["device"] = cuda.jit(device=True)
+    exec(compile(text, "<solver on a GPU>", "exec"), namespace)
+    return _Kernels(numbers, namespace["clear"], namespace["run"])
+
+
+# -- the subjects' data ------------------------------------------------------------------------------------------------
+def _free() -> float:
+    return float(_cuda().current_context().get_memory_info()[0])
+
+
+def _grid(problem: Problem) -> tuple[int, int]:
+    """Blocks, and threads of a block."""
+    if _simulated():
+        return 1, 2
+    layout = problem.layout()
+    words = (layout.doubles + layout.integers) // WIDTH
+    most = min(
+        _cuda().get_current_device().MULTIPROCESSOR_COUNT * _BLOCKS_EACH,
+        int(_SHARE_WORK * _free() / (8.0 * words * _BLOCK)),
+    )
+    if most < 1:
+        raise SolveError(
+            f"the GPU has no room for the work space of {_BLOCK} subjects.",
+            where='predict(device="cuda")',
+            expected=f"At least {8.0 * words * _BLOCK / _SHARE_WORK / 1e9:.3g} GB of its memory to be free.",
+            remedy="Leave out device, or give it fewer doses and observations for one subject.",
+        )
+    return min(most, -(-len(problem.arrays["order"]) // _BLOCK)), _BLOCK
+
+
+def _pieces(problem: Problem, room: float | None = None) -> Iterator[npt.NDArray[np.int64]]:
+    """The subjects, in pieces whose data fit the memory that is free (`room` bytes of it)."""
+    room = _SHARE_DATA * _free() if room is None else room
+    before = _bytes_before(problem)
+    order = problem.arrays["order"]
+    start = 0
+    while start < len(order):
+        # A piece takes what belongs to all subjects from its first to its last.
+        ends = before[order[start:] + 1] - before[order[start]]
+        count = max(int(np.searchsorted(ends, room, side="right")), 1)
+        yield order[start : start + count]
+        start += count
+
+
+def _bytes_before(problem: Problem) -> npt.NDArray[np.float64]:
+    """The bytes of the data of all subjects before each, (subjects + 1,)."""
+    arrays = problem.arrays
+    subjects = len(arrays["first_row"])
+    starts = _starts(problem, np.arange(subjects + 1))
+    total = np.zeros(subjects + 1)
+    for name, group in _GROUP.items():
+        total += 8.0 * _width(arrays[name]) * starts[group]
+    return total
+
+
+def _width(array: npt.NDArray[Any]) -> int:
+    return math.prod(array.shape[1:])
+
+
+def _starts(problem: Problem, subject: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
+    """Where the entries of subjects begin, by what there is an entry for."""
+    arrays = problem.arrays
+    row = np.append(arrays["first_row"], len(arrays["covariates"]))[subject]
+    modes = len(arrays["modes"])
+    mode = np.append(arrays["mode_row"][arrays["first_row"]], modes) if len(arrays["mode_row"]) else np.array([modes])
+    return {
+        "subject": subject,
+        "start": subject,
+        "item": arrays["item_start"][subject],
+        "dose": arrays["dose_start"][subject],
+        "row": row,
+        "record": np.searchsorted(problem.schedule.record_subject, subject),
+        "steady": np.searchsorted(arrays["steady_row"], row),
+        "mode": mode[subject],
+    }
+
+
+class _Transfer:
+    """The data of one piece, in two arrays; the solver's indices stay what they are on the processor.
+
+    ``places`` holds, for each array of the batch, where its entry 0 would be: what lies before the piece is not there.
+    """
+
+    def __init__(self, problem: Problem, piece: npt.NDArray[np.int64], threads: int) -> None:
+        self.problem = problem
+        ends = _starts(problem, np.array([piece[0], piece[-1] + 1]))
+        ends = {group: (int(a), int(b)) for group, (a, b) in ends.items()}
+        ends["start"] = ends["start"][0], ends["start"][1] + 1
+        if len(problem.arrays["modes"]) == 1:
+            ends["mode"] = 0, 1
+        # Neighbouring threads take neighbouring subjects: a thread's own are its turns.
+        turns = [piece[thread::threads] for thread in range(min(threads, len(piece)))]
+        arrays = dict(problem.arrays) | {"order": np.concatenate(turns)}
+        self.places = np.zeros(len(Batch._fields), np.int64)
+        self.where: dict[str, tuple[slice, slice]] = {}
+        parts: dict[bool, list[npt.NDArray[Any]]] = {True: [], False: []}
+        filled = {True: 0, False: 0}
+        # Results last, so that they come back together.
+        names = sorted((n for n in Batch._fields if n not in problem.switches), key=lambda name: name in _RESULTS)
+        for name in names:
+            array, width = arrays[name], _width(arrays[name])
+            a, b = ends.get(_GROUP.get(name, ""), (0, len(array)))
+            whole = array.dtype == np.int64
+            if name in _RESULTS:
+                there = slice(filled[whole], filled[whole] + (b - a) * width)
+                self.where[name] = slice(a, b), there
+            parts[whole].append(array[a:b].reshape(-1))
+            self.places[Batch._fields.index(name)] = filled[whole] - a * width
+            filled[whole] += (b - a) * width
+        self.numbers = np.concatenate(parts[False])
+        self.whole = np.concatenate(parts[True])
+
+    def take(self, numbers: Any, whole: Any) -> None:
+        """Put the results on the GPU where they belong."""
+        for name, (here, there) in self.where.items():
+            array = self.problem.arrays[name]
+            if there.stop > there.start:
+                found = (whole if array.dtype == np.int64 else numbers)[there].copy_to_host()
+                array[here] = found.reshape(array[here].shape)
