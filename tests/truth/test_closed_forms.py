@@ -143,6 +143,12 @@ INPUTS = {
         lambda f, t: f["oral"].steady_bolus(t % 24, 24) * 0.4 + f["iv"].steady_infusion((t - 1.5) % 24, 6, 24) * 0.6,
     ),
 }  # fmt: skip
+#: 100 mg, 20 L, ka = ke = 0.4 per h, at 3 h.
+EQUAL_RATES = "1.807165"
+#: An effect site behind C = 5 exp(-0.05 t), ke0 0.5 per h.
+EFFECT_TIMES, EFFECT_SITE = [1.0, 4, 12, 24], "1.914993 3.796641 3.035183 1.673267"
+#: Input at ktr 2 per h after four equal steps, 100 mg.
+TRANSIT_TIMES, TRANSIT_RATES = [0.5, 1.0, 1.5, 3.0], "12.26265 36.08941 44.80836 17.84702"
 PRINTED = {
     ("one", "bolus"): "4.756147 4.093654 2.744058 1.505971 0.4535898",
     ("one", "oral"): "3.529228 4.228714 2.853820 1.566210 0.4717334",
@@ -176,7 +182,7 @@ def check_printed(wanted: np.ndarray, printed: str) -> None:
 
 def test_the_limit_of_equal_rates():
     """100 / 20 * 0.4 * 3 * exp(-0.4 * 3): the same form, without any difference of rates."""
-    check_printed(np.array([6 * np.exp(-1.2)]), "1.807165")
+    check_printed(np.array([6 * np.exp(-1.2)]), EQUAL_RATES)
     assert float(5 * forms("ka = ke")["oral"].bolus(3)) == pytest.approx(6 * np.exp(-1.2), rel=1e-12)
 
 
@@ -197,12 +203,11 @@ def test_what_comes_after(setting: str, given: str):
 
 def test_effect_compartment_as_printed():
     """C = 5 exp(-0.05 t), ke0 0.5."""
-    times = [1.0, 4, 12, 24]
     form = mammillary(1.0, 20.0).then(mpmath.mpf("0.025"), mpmath.mpf("0.5"))
-    check_printed(np.array([float(100 * form.bolus(t)) for t in times]), "1.914993 3.796641 3.035183 1.673267")
+    check_printed(np.array([float(100 * form.bolus(t)) for t in EFFECT_TIMES]), EFFECT_SITE)
     for method in ("auto", *METHODS):
-        got = run(mammillary_model(ONE, 1.0, 20.0, 1.3), Dose(100, route="iv"), times, "ce", method)
-        check_printed(got, "1.914993 3.796641 3.035183 1.673267")
+        got = run(mammillary_model(ONE, 1.0, 20.0, 1.3), Dose(100, route="iv"), EFFECT_TIMES, "ce", method)
+        check_printed(got, EFFECT_SITE)
 
 
 CHAIN = """
@@ -229,9 +234,9 @@ central = { unit = "mg" }
 @pytest.mark.parametrize("k", [0.3, 2.0])
 def test_transit_chain(k: float):
     """Four equal steps: a gamma density, dose ktr (ktr t)^3 exp(-ktr t) / 3!; k = ktr adds a fifth."""
-    times = [0.5, 1.0, 1.5, 3.0]
+    times = TRANSIT_TIMES
     rate = [100 * 2.0 * (2 * t) ** 3 * np.exp(-2 * t) / 6 for t in times]
-    check_printed(np.array(rate), "12.26265 36.08941 44.80836 17.84702")
+    check_printed(np.array(rate), TRANSIT_RATES)
     central = [float(gamma_fed(mpmath.mpf(2), 3, mpmath.mpf(k), t) * 100) for t in times]
     model = Model(HEAD + CHAIN).set(k=k)
     for method in ("auto", *METHODS):
