@@ -6,6 +6,7 @@ mg/kg. The tolerance is half a unit of the last printed digit.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,21 @@ ESTIMATES = """
 6 -2.31 .152 -2.97 | 7 -2.28 -.386 -2.96 | 8 -2.39 .319 -3.07 | 11 -2.32 1.348 -2.86 | 3 -2.51 .898 -3.23
 2 -2.29 .664 -3.11 | 4 -2.44 .158 -3.29 | 9 -2.45 2.182 -3.42 | 12 -2.25 -.183 -3.17 | 10 -2.60 -.363 -3.43
 5 -2.43 .386 -3.13"""
+SUBJECT_1 = {"ke": "-2.9196", "ka": "0.5752", "cl": "-3.9159"}
+SUBJECT_1_ERRORS = {"ke": "0.1709", "ka": "0.1728", "cl": "0.1273"}
+SUBJECT_1_SD, POOLED_SD = "0.73195", ".700"
 LINES = [line.split() for line in ESTIMATES.replace("\n", "|").split("|") if line.strip()]
 
 
-@pytest.fixture(scope="module")
-def result() -> Fit:
+@cache
+def fitted() -> Fit:
     units = {"TIME": "h", "AMT": "mg", "DV": "mg/L", "WT": "kg"}
     return fit(Model(FOLDER / "model.toml"), read_data(FOLDER / "data.csv", units=units), Individual())
+
+
+@pytest.fixture
+def result() -> Fit:
+    return fitted()
 
 
 def of(result: Fit, subject: str, variable: str) -> dict[str, float]:
@@ -36,9 +45,9 @@ def of(result: Fit, subject: str, variable: str) -> dict[str, float]:
 
 
 def test_subject_1_with_standard_errors(result):
-    check_printed(of(result, "1", "transformed"), {"ke": "-2.9196", "ka": "0.5752", "cl": "-3.9159"})
-    check_printed(of(result, "1", "transformed_se"), {"ke": "0.1709", "ka": "0.1728", "cl": "0.1273"})
-    check_printed(of(result, "1", "value"), {"cp.add": "0.73195"})
+    check_printed(of(result, "1", "transformed"), SUBJECT_1)
+    check_printed(of(result, "1", "transformed_se"), SUBJECT_1_ERRORS)
+    check_printed(of(result, "1", "value"), {"cp.add": SUBJECT_1_SD})
     assert result.verdict["degrees_of_freedom"].sel(subject="1") == 8
 
 
@@ -47,11 +56,13 @@ def test_every_other_subject(result, subject, ke, ka, cl):
     check_printed(of(result, subject, "transformed"), {"ke": ke, "ka": ka, "cl": cl})
 
 
+def pooled_sd(result: Fit) -> float:
+    return float(np.sqrt(result.verdict["sum_of_squares"].sum() / result.verdict["degrees_of_freedom"].sum()))
+
+
 def test_pooled_residual_sd(result):
-    squares = (result.verdict["sum_of_squares"]).sum().item()
-    df = result.verdict["degrees_of_freedom"].sum().item()
-    assert df == 96
-    check_printed({"sd": np.sqrt(squares / df)}, {"sd": ".700"})
+    assert result.verdict["degrees_of_freedom"].sum().item() == 96
+    check_printed({"sd": pooled_sd(result)}, {"sd": POOLED_SD})
     assert "cp.add is 0.7002 mg/L, on 96 degrees of freedom" in str(result)
 
 

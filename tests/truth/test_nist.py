@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkpd import Pooled, fit, read_data
+from pkpd import Fit, Pooled, fit, read_data
 from pkpd.model import Model
 from tests.truth.digits import check_certified
 
@@ -42,15 +42,27 @@ CASES = {
 }
 
 
+def fitted(name: str, which: int, transform: str) -> Fit:
+    """Fit a data set from one of NIST's two starts."""
+    data, starts, _ = CASES[name]
+    model = Model(MODEL.format(b1=starts[which][0], b2=starts[which][1], transform=transform))
+    return fit(model, read_data(data), Pooled())
+
+
+def found(result: Fit) -> tuple[dict[str, float], dict[str, float]]:
+    """Estimates and standard errors."""
+    value, se = (dict(zip(["b1", "b2", "sd"], result.estimates[v].values.tolist())) for v in ("value", "se"))
+    return value, se
+
+
 @pytest.mark.parametrize("transform", ["log", "none"])
 @pytest.mark.parametrize("which", [0, 1], ids=["start 1", "start 2"])
 @pytest.mark.parametrize("name", CASES)
 def test_certified_values(name, which, transform):
-    data, starts, (b1, se1, b2, se2, sd) = CASES[name]
-    model = Model(MODEL.format(b1=starts[which][0], b2=starts[which][1], transform=transform))
-    result = fit(model, read_data(data), Pooled())
+    b1, se1, b2, se2, sd = CASES[name][2]
+    result = fitted(name, which, transform)
     assert result.status == "converged"
-    value, se = (dict(zip(["b1", "b2", "sd"], result.estimates[v].values.tolist())) for v in ("value", "se"))
+    value, se = found(result)
     check_certified(value, {"b1": b1, "b2": b2, "sd": sd}, digits=7.5)
     check_certified(se, {"b1": se1, "b2": se2}, digits=7.5)
 
@@ -60,8 +72,8 @@ def test_a_start_from_which_no_curve_is_seen_says_so_and_several_starts_find_it(
     lost = fit(model, read_data(BOXBOD), Pooled())
     assert lost.status == "not identified"
     assert "The data say nothing about b2" in lost.message
-    found = fit(model, read_data(BOXBOD), Pooled(starts=20, seed=1, spread=3.0))
-    assert found.status == "converged"
-    assert found.verdict["starts_at_best"] >= 2
-    assert found.verdict["basins"] >= 2
-    check_certified({"b1": found.estimates["value"].values[0]}, {"b1": CASES["BoxBOD"][2][0]}, digits=8)
+    again = fit(model, read_data(BOXBOD), Pooled(starts=20, seed=1, spread=3.0))
+    assert again.status == "converged"
+    assert again.verdict["starts_at_best"] >= 2
+    assert again.verdict["basins"] >= 2
+    check_certified({"b1": again.estimates["value"].values[0]}, {"b1": CASES["BoxBOD"][2][0]}, digits=8)
