@@ -200,7 +200,13 @@ PARTS: dict[str, Callable[[], str]] = {make.__name__: make for make in MAKERS}
 
 def part(name: str) -> str:
     """Give the part of this name."""
-    return event(name.removeprefix("event_")) if name.startswith("event_") else PARTS[name]()
+    if name.startswith("event_"):
+        return event(name.removeprefix("event_"))
+    if name.startswith("validation_"):
+        import validation
+
+        return validation.part(name.removeprefix("validation_"))
+    return PARTS[name]()
 
 
 def fresh(text: str) -> str:
