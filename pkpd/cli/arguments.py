@@ -164,7 +164,7 @@ def covariates_of(
 
 def _no_such_option(option: str, model: Model, covariates: list[str]) -> UsageError:
     words = ("dose", "until", "every", "times", "unit-of-time", "set", "covariate", "observe", "target", "n")
-    words += ("variability", "seed", "uncertainty", "plot", "log", "csv", "to", "overwrite", "threads")
+    words += ("variability", "seed", "uncertainty", "plot", "log", "csv", "to", "overwrite", "threads", "device")
     near = suggestion(option, [*words, *(name.lower() for name in covariates)])
     has = f"its covariates are {', '.join(covariates)}" if covariates else "it has no covariates"
     return UsageError(

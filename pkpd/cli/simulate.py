@@ -53,6 +53,7 @@ def simulate(
     to: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     threads: Annotated[int | None, _WHOLE] = None,
+    device: str = "cpu",
     **covariates: str,
 ) -> int:
     """Simulate a model under one or more dosing regimens.
@@ -109,6 +110,8 @@ def simulate(
         Let `--to` take the place of an earlier simulation.
     threads
         Threads to compute with. The numbers do not depend on it.
+    device
+        Where to compute: cpu, or cuda for an NVIDIA GPU, which needs the extra `gpu`. It pays for many subjects.
     covariates
         Covariates of the model, in its units: `--wt 70`.
     """
@@ -122,6 +125,10 @@ def simulate(
     check_least("--n", n, 1, example=100)
     check_least("--uncertainty", uncertainty, 2, example=100)
     check_least("--threads", threads, 1, example=2)
+    if device != "cpu":
+        from pkpd.engine.cuda import check_device
+
+        check_device(device, "--device")
     for path in (plot, csv):
         if path is not None:
             check_writable(path)
@@ -171,9 +178,9 @@ def simulate(
                 advance("simulating subjects", done, total)
 
         if to is None:
-            made = results.in_memory(compute(setting, threads=threads, on_progress=tell))
+            made = results.in_memory(compute(setting, threads=threads, device=device, on_progress=tell))
         else:
-            sim = held.enter_context(stream(setting, to, threads=threads, on_progress=tell))
+            sim = held.enter_context(stream(setting, to, threads=threads, device=device, on_progress=tell))
             made = results.in_file(setting, sim)
         told = [results.told(made.labelled(), text) for text in target or ()]
         if csv is not None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pkpd.engine.retarget import Numbers, retarget
 from pkpd.engine.scalar import Scalar
 from pkpd.engine.workspace import WIDTH, Batch, Layout, make_layout
-from pkpd.errors import SolveError, did_you_mean
+from pkpd.errors import SolveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pkpd.engine.program import Functions, Program
@@ -114,39 +114,39 @@ class Problem:
         )
 
 
-def check_device(device: str, where: str = "predict") -> None:
+def check_device(device: str, where: str = "predict(device=...)") -> None:
     """Refuse a device that is not there.
 
     Raises
     ------
-    SolveError
+    UsageError
         The name is not known, numba-cuda is not installed, or there is no GPU that it can use.
     """
     if device not in DEVICES:
         hint = did_you_mean(device, DEVICES) if isinstance(device, str) else None
-        raise SolveError(
+        raise UsageError(
             f"`{device}` is not a device.",
-            where=f"{where}(device=...)",
+            where=where,
             expected=f"One of {', '.join(DEVICES)}.",
-            remedy=f"Did you mean `{hint}`?" if hint else 'Leave it out, or write device="cuda" for an NVIDIA GPU.',
+            remedy=f"Did you mean `{hint}`?" if hint else "Write cuda for an NVIDIA GPU, or leave it out.",
         )
     if device == "cpu" or _simulated():
         return
     if importlib.util.find_spec("numba_cuda") is None:
-        raise SolveError(
+        raise UsageError(
             "numba-cuda is not installed.",
-            where=f'{where}(device="cuda")',
-            expected="The extra `gpu`, and CUDA for it: its own extras cu12 or cu13 bring that, as the driver is.",
-            remedy='Run `pip install "pkpd-timecourse[gpu]" "numba-cuda[cu12]"`, or leave out device.',
+            where=where,
+            expected="The extra `gpu`, with CUDA 12 or 13, whichever the driver is for.",
+            remedy='Run `pip install "pkpd-timecourse[gpu]" "numba-cuda[cu12]"`, or leave out the device.',
         )
     cuda = _cuda()
     if not cuda.is_available():
-        cause = cuda.cuda_error()
-        raise SolveError(
-            f"no GPU can be used{': ' + ' '.join(str(cause).split()) if cause else ''}.",
-            where=f'{where}(device="cuda")',
+        cause = " ".join(str(cuda.cuda_error() or "").split()).rstrip(" .:")
+        raise UsageError(
+            f"no GPU can be used{': ' + cause if cause else ''}.",
+            where=where,
             expected="An NVIDIA GPU with its driver.",
-            remedy="Look at what `nvidia-smi` says, or leave out device.",
+            remedy="Look at what `nvidia-smi` says, or leave out the device.",
         )
 
 

@@ -168,8 +168,9 @@ def predict(
     Raises
     ------
     SolveError
-        For arguments that make no sense, and a device that is not there. A subject that cannot be solved is not an
-        error: see ``failures``.
+        For arguments that make no sense. A subject that cannot be solved is not an error: see ``failures``.
+    UsageError
+        The device is not there.
     """
     if device != "cpu":
         from pkpd.engine.cuda import check_device

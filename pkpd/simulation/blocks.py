@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # A block is 4 MiB of predictions, or as many people as keep several threads busy.
 _NUMBERS_AT_ONCE = 524_288
 _RUNS_AT_LEAST = 1024
+# On a GPU a block is 256 MiB, so that all of its threads are busy for several turns.
+_GPU_TIMES = 64
 # People whose covariates are looked at together before anything is computed.
 _GLANCE = 65_536
 
@@ -47,19 +49,22 @@ class Block:
         return self.individuals.shape[0] * self.individuals.shape[1]
 
 
-def block_shape(setting: Setting, chunk: int | None) -> tuple[int, int]:
+def block_shape(setting: Setting, chunk: int | None, device: str = "cpu") -> tuple[int, int]:
     """Draws and subjects of a block.
 
     Parameters
     ----------
     setting : Setting
     chunk : int, optional
-        The most individuals of a block; left out: about 4 MiB of predictions.
+        The most individuals of a block; left out: about 4 MiB of predictions, 256 MiB on a GPU.
+    device : str
+        Where it is computed.
     """
     arms, draws, subjects, times = setting.shape
     if chunk is None:
         per_person = arms * times * max(len(setting.names), 1)
-        chunk = max(_NUMBERS_AT_ONCE // per_person, _RUNS_AT_LEAST // arms, 1)
+        numbers = _NUMBERS_AT_ONCE * (1 if device == "cpu" else _GPU_TIMES)
+        chunk = max(numbers // per_person, _RUNS_AT_LEAST // arms, 1)
     if chunk >= subjects:
         return min(chunk // subjects, draws), subjects
     pieces = -(-subjects // chunk)
@@ -72,6 +77,7 @@ def compute_blocks(
     *,
     chunk: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Block]:
     """Compute everybody, block by block: all arms of a block in one call of the engine.
@@ -82,6 +88,8 @@ def compute_blocks(
     chunk : int, optional
         See :func:`block_shape`.
     threads : int, optional
+    device : str
+        See :func:`~pkpd.engine.predict.predict`.
     on_progress : callable, optional
         Told ``(done, total)`` individuals after each block has been taken care of.
 
@@ -97,7 +105,7 @@ def compute_blocks(
     cohort, program = setting.cohort, setting.program
     order = [cohort.parameters.index(name) for name in program.parameters]
     arms, _, _, times = setting.shape
-    shape = block_shape(setting, chunk)
+    shape = block_shape(setting, chunk, device)
     tables = _Tables(setting)
     tables.check(shape)
     total, done = cohort.draws * cohort.subjects, 0
@@ -107,7 +115,8 @@ def compute_blocks(
             subjects = slice(s, min(s + shape[1], cohort.subjects))
             individuals = cohort.individuals(draws, subjects)
             own = individuals.reshape(-1, individuals.shape[-1])[:, order]
-            answer = predict(program, tables.of(draws, subjects), np.tile(own, (arms, 1)), threads=threads)
+            each = np.tile(own, (arms, 1))
+            answer = predict(program, tables.of(draws, subjects), each, threads=threads, device=device)
             if answer.failures:
                 _named(answer, setting, draws, subjects).raise_failures()
             values = answer.f.reshape(arms, *individuals.shape[:2], times, len(setting.names))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pkpd.estimation import Fit
 
 
-def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = None) -> xr.Dataset:
+def predict_records(
+    given: Model | Fit, data: Dataset, *, threads: int | None = None, device: str = "cpu"
+) -> xr.Dataset:
     """Predict every observation of a data set, those that do not count (MDV 1) among them.
 
     Parameters
@@ -31,6 +33,7 @@ def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = 
         which every subject has parameters of its own predicts each subject with these.
     data : Dataset
     threads : int, optional
+    device : str
 
     Returns
     -------
@@ -58,7 +61,7 @@ def predict_records(given: Model | Fit, data: Dataset, *, threads: int | None = 
     refs = sorted(set(wanted))
     events, kept, added = with_references(events, refs)
     program = compile_model(model)
-    answer = predict(program, bind(program, events), values, threads=threads)
+    answer = predict(program, bind(program, events), values, threads=threads, device=device)
     answer.raise_failures()
     record = np.cumsum(events.evid == 0) - 1
     f = answer.f.reshape(len(events.records), -1)[:, 0]

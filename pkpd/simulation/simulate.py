@@ -40,6 +40,7 @@ def simulate(
     overwrite: bool = False,
     chunk: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
 ) -> xr.Dataset:
     """Simulate what happens to the outputs of a model over time.
 
@@ -77,6 +78,9 @@ def simulate(
         Subjects that are computed, and written, at a time; left out: about 4 MiB of predictions.
     threads : int, optional
         Left out: as many as there are processors. The numbers depend neither on `chunk` nor on `threads`.
+    device : str
+        ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, which needs the extra ``gpu``. It pays for many subjects; the
+        numbers are the same within the tolerance of the solver.
 
     Returns
     -------
@@ -95,7 +99,8 @@ def simulate(
     ------
     UsageError
         There is no seed where one is needed, `n`, `chunk` or `threads` is no count, nothing is known of the
-        uncertainty asked for, `to` ends in no known format, or the result would take more than half of the memory.
+        uncertainty asked for, `to` ends in no known format, the result would take more than half of the memory, or the
+        device is not there.
     DataError
         The times are empty, negative, out of order or not finite; or the file is there already, cannot be written or
         has no room.
@@ -118,6 +123,10 @@ def simulate(
     from pkpd.data import Dataset
 
     chunk, threads = check_count(chunk, "chunk", "subjects"), check_count(threads, "threads", "threads")
+    if device != "cpu":
+        from pkpd.engine.cuda import check_device
+
+        check_device(device, "simulate(device=...)")
     if isinstance(regimens, Dataset):
         from pkpd.simulation.records import predict_records
 
@@ -133,7 +142,7 @@ def simulate(
             overwrite=overwrite or None,
             chunk=chunk,
         )
-        return predict_records(model, regimens, threads=threads)
+        return predict_records(model, regimens, threads=threads, device=device)
     if overwrite and to is None:
         raise UsageError(
             "There is nothing to overwrite.",
@@ -160,8 +169,8 @@ def simulate(
                 advance("simulating subjects", done, total)
 
         if path is None:
-            return compute(setting, chunk=chunk, threads=threads, on_progress=tell).labelled()
-        return stream(setting, path, chunk=chunk, threads=threads, on_progress=tell)
+            return compute(setting, chunk=chunk, threads=threads, device=device, on_progress=tell).labelled()
+        return stream(setting, path, chunk=chunk, threads=threads, device=device, on_progress=tell)
 
 
 def compute(
@@ -169,6 +178,7 @@ def compute(
     *,
     chunk: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
     """Compute a simulation into plain arrays, which need no xarray.
@@ -176,7 +186,7 @@ def compute(
     Parameters
     ----------
     setting : Setting
-    chunk, threads, on_progress
+    chunk, threads, device, on_progress
         See :func:`~pkpd.simulation.blocks.compute_blocks`.
 
     Raises
@@ -188,7 +198,7 @@ def compute(
     values = {name: np.empty(setting.shape) for name in setting.names}
     individuals = np.empty(setting.individual_shape)
     contrast = Contrast(setting)
-    for block in compute_blocks(setting, chunk=chunk, threads=threads, on_progress=on_progress):
+    for block in compute_blocks(setting, chunk=chunk, threads=threads, device=device, on_progress=on_progress):
         contrast.see(block)
         for o, array in enumerate(values.values()):
             array[:, block.draws, block.subjects] = block.values[..., o]

@@ -60,6 +60,7 @@ def stream(
     *,
     chunk: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Compute a simulation into a file, and open it.
@@ -71,7 +72,7 @@ def stream(
     setting : Setting
     path : Path
         From :func:`check_target`.
-    chunk, threads, on_progress
+    chunk, threads, device, on_progress
         See :func:`~pkpd.simulation.blocks.compute_blocks`.
 
     Returns
@@ -88,7 +89,7 @@ def stream(
 
     check_disk(setting, path)
     unfinished = _beside(path, "unfinished")
-    draws, subjects = block_shape(setting, chunk)
+    draws, subjects = block_shape(setting, chunk, device)
     store = None
     try:
         with _told(path):
@@ -96,7 +97,8 @@ def stream(
             pieces = {"draw": draws, "subject": subjects}
             store = format_of(path)(unfinished, coordinates, setting.variables(), pieces)
         contrast = Contrast(setting)
-        for block in compute_blocks(setting, chunk=chunk, threads=threads, on_progress=on_progress):
+        blocks = compute_blocks(setting, chunk=chunk, threads=threads, device=device, on_progress=on_progress)
+        for block in blocks:
             contrast.see(block)
             with _told(path):
                 for o, name in enumerate(setting.names):
