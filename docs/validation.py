@@ -83,8 +83,12 @@ def nonmem_set() -> str:
     rows = [_worst(case, room.TITLES[case], np.arange(131.0), room.PRINTED[case], got[case]) for case in room.PRINTED]
     rows.append(_worst("2001", "Covariates that change", *room.with_changing_weight("auto")))
     notes = "".join(f"- Case {case}: {why}.\n" for case, why in room.NOT_YET.items())
-    return table(("case", "regimen", "records", "worst at (h)", "NONMEM", "pkpd", "digits"), rows) + (
-        f"Not as NONMEM prints it:\n\n{notes}\n" if notes else ""
+    records, agree = sum(int(row[2]) for row in rows), sum(row[-1] == "all five" for row in rows)
+    said = f"\n{records:,} records in {len(rows)} cases; {agree} cases agree in all five digits of every record.\n"
+    return (
+        said
+        + table(("case", "regimen", "records", "worst at (h)", "NONMEM", "pkpd", "digits"), rows)
+        + (f"Not as NONMEM prints it:\n\n{notes}\n" if notes else "")
     )
 
 

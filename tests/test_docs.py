@@ -199,6 +199,40 @@ def test_dosing_page_has_true_sentences():
             assert pkpd.Regimen.read(sentence, "h").count >= 1
 
 
+def test_pages_on_events_and_solvers_know_the_engines_numbers():
+    from pkpd.engine import linear, modes, workspace
+
+    solvers, events = (
+        (REPOSITORY / "docs" / "explain" / f"{name}.md").read_text(encoding="utf-8") for name in ("solvers", "events")
+    )
+    assert f"more than {linear.MOST_PRODUCTS} products" in solvers
+    assert f"polynomial of degree {linear.DEGREE}" in solvers
+    assert f"more than {workspace.PATIENCE} steps from one event to the next ({workspace.PATIENCE_BESIDE_EXACT}" in (
+        " ".join(solvers.split())
+    )
+    assert f"up to {workspace.MOST_CYCLES} cycles" in solvers
+    assert modes.MOST_CONDITION == 1e5
+    assert "(1e5 and more:" in solvers
+    assert f"Up to {workspace.OVERLAP} doses" in events
+
+
+def test_solvers_page_has_true_errors_of_the_exponential():
+    import mpmath
+
+    from tests.truth import test_closed_forms as room
+
+    page = (REPOSITORY / "docs" / "explain" / "solvers.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d ]+) h \| (\de-\d+) \| (\S+) \|$", page, flags=re.MULTILINE)
+    assert len(rows) == 4
+    model, form = room.mammillary_model(room.TWO, 1.0, 10.0, 1.3), room.forms("two")["iv"]
+    for hours, error, concentration in rows:
+        time = float(hours.replace(" ", ""))
+        wanted = float(10 * form.bolus(mpmath.mpf(time)))
+        (got,) = room.run(model, room.INPUTS["bolus"][0], [time], "cp", "exact")
+        assert abs(got / wanted - 1) < 3 * float(error)
+        assert abs(float(concentration) / wanted - 1) < 0.1
+
+
 def test_parts_from_the_code_are_fresh():
     refresh = runpy.run_path(str(REPOSITORY / "docs" / "refresh.py"))
     texts = {page: page.read_text(encoding="utf-8") for page in pages()}

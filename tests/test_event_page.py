@@ -114,6 +114,15 @@ def test_a_late_dose_is_seen_by_every_row_of_its_time():
         assert predicted(rows) == pytest.approx([5.0])
 
 
+def test_where_the_rate_is_missing_the_route_says_it():
+    rows = {"ID": 1, "TIME": [0, 10], "EVID": [1, 0], "AMT": [100, 0], "CMT": 7}
+    assert predicted(rows) == pytest.approx([5 * (1 - np.exp(-1))])
+    with pytest.warns(pkpd.PkpdWarning, match="RATE 0, a bolus"):
+        assert predicted(rows | {"RATE": [0, 0]}) == pytest.approx([5 * np.exp(-1)])
+    with pytest.raises(pkpd.MismatchError, match="RATE is -2"):
+        predicted(rows | {"RATE": [-2, 0], "CMT": 1})
+
+
 def test_without_a_lag_a_dose_stays_at_the_place_of_its_row():
     rows = {"ID": 1, "TIME": [0, 6, 6], "EVID": [2, 0, 1], "AMT": [0, 0, 100], "CMT": 3}
     assert predicted(rows, tlag=0.0) == [0.0]
