@@ -82,8 +82,8 @@ BATCH = Table(
         for name in ws.Batch._fields
     },
 )
-#: Arguments of the solver's entry: method, patience, limit, first, last, layout, tableau, fns, base, w, q, batch.
-ENTRY = [*[nb.int64] * 5, LAYOUT, _DOUBLES, _INTEGERS, nb.int64, _DOUBLES, _INTEGERS, BATCH]
+#: Arguments of the solver's entry: method, patience, limit, first, last, layout, fns, base, w, q, batch.
+ENTRY = [*[nb.int64] * 5, LAYOUT, _INTEGERS, nb.int64, _DOUBLES, _INTEGERS, BATCH]
 
 
 def _call_at(typingctx, function, a, b, c, d, e, f):
@@ -135,11 +135,11 @@ def observe(lo, fns, base, t, y):
 
 
 @compiled
-def combine(lo, terms, y, k, out, fns, base, w):
-    """Compute out = y + sum of coefficients * k, over `terms` stages, for what is integrated."""
-    w[lo.shape] = lo.integrated
-    w[lo.shape + 1] = terms
-    call(fns[ws.COMBINE], at(base, lo.shape), at(base, lo.coefficients), at(base, y), at(base, k), at(base, out), base)
+def weigh(lo, terms, weights, factor, y, k, out, fns, base, w):
+    """Compute out = y + factor * sum of weights (in the tableau) * k, over `terms` stages, for what is integrated."""
+    w[lo.shape] = terms
+    row = at(base, lo.tableau + weights)
+    call(fns[ws.WEIGH], at(base, lo.shape), row, at(base, factor), at(base, y), at(base, k), at(base, out))
 
 
 @compiled

@@ -26,13 +26,14 @@ from pkpd.engine.steps import choose_step, control, end, explicit_step, interpol
 
 
 @compiled
-def solve(method, patience, limit, first, last, lo, tableau, fns, base, w, q, s):
+def solve(method, patience, limit, first, last, lo, fns, base, w, q, s):
     """Solve subjects first ... last - 1 of the order given. The solver's entry: `pkpd.engine.calls.ENTRY`."""
     stages = lo.stages
     dense = stages * stages + 3 * stages
     subject = first
     for lane in range(ws.WIDTH):
         q[lo.subject + lane] = -1
+        w[lo.one + lane] = 1.0
     while True:
         subject = fill(lo, subject, last, fns, base, w, q, s)
         happen(lo, fns, base, w, q, s)
@@ -63,9 +64,9 @@ def solve(method, patience, limit, first, last, lo, tableau, fns, base, w, q, s)
             if method == ws.EXPLICIT:
                 rhs(lo, fns, base, lo.t, lo.y, lo.k)
         if method == ws.EXPLICIT:
-            explicit_step(lo, tableau, fns, base, w, q, s)
+            explicit_step(lo, fns, base, w, q, s)
         elif method == ws.ROSENBROCK:
-            rosenbrock_step(lo, tableau, fns, base, w, q, s)
+            rosenbrock_step(lo, fns, base, w, q, s)
         else:
             exact_step(lo, fns, base, w, q, s)
         w[lo.shape] = lo.integrated
@@ -90,7 +91,7 @@ def solve(method, patience, limit, first, last, lo, tableau, fns, base, w, q, s)
         if method == ws.EXACT:
             observe_exactly(lo, fns, base, w, q, s)
         else:
-            interpolate(lo, tableau, dense, method == ws.EXPLICIT, fns, base, w, q, s)
+            interpolate(lo, dense, method == ws.EXPLICIT, fns, base, w, q, s)
         for lane in range(ws.WIDTH):
             if w[lo.mask + lane] == 1.0:
                 w[lo.t + lane] = end(lo, lane, w)

@@ -28,6 +28,8 @@ _bools = ir.VectorType(ir.IntType(1), WIDTH)
 _signature = ir.FunctionType(ir.VoidType(), [ir.PointerType()] * POINTERS)
 #: Multiplications and additions may be fused; nothing else may change a result.
 _FLAGS = ("contract",)
+#: Rows of sums that are kept in registers together.
+_AT_ONCE = 12
 
 
 def constant(value: float) -> ir.Constant:
@@ -202,19 +204,78 @@ class Lanes:
         """
         b = self._open("combine")
         size, coefficients, y, k, out, _ = b.function.args
-        n = b.fptosi(b.load(size, typ=_double), _int64)
-        s = b.fptosi(b.load(b.gep(size, [_index(1)], source_etype=_double), typ=_double), _int64)
+        n, s = self._shape(b, size)
 
         def row(b: Builder, i: Any) -> None:
-            def term(b: Builder, j: Any, total: Any) -> Any:
+            def term(b: Builder, j: Any, total: list[Any]) -> list[Any]:
                 at = b.add(b.mul(j, n), i)
                 product = b.fmul(_load_at(b, coefficients, j), _load_at(b, k, at), flags=_FLAGS)
-                return b.fadd(total, product, flags=_FLAGS)
+                return [b.fadd(total[0], product, flags=_FLAGS)]
 
-            _store_at(b, _fold(b, s, _load_at(b, y, i), term), out, i)
+            _store_at(b, _fold(b, s, [_load_at(b, y, i)], term)[0], out, i)
 
         _loop(b, n, row)
         b.ret_void()
+
+    def write_weigh(self, rows: int) -> None:
+        """``weigh(terms, weights, factor, y, k, out)``: out = y + factor * (sum over j of weights[j] * k[j]).
+
+        ``terms`` points to the number s of terms, a whole number stored as a double; ``weights`` is ``[s]``, the same
+        in all lanes, ``factor`` one row; ``y`` and ``out`` are ``[rows][WIDTH]``, ``k`` is ``[s][rows][WIDTH]``. Up to
+        `_AT_ONCE` rows are summed side by side, so that none waits for its own last sum.
+        """
+        b = self._open("weigh")
+        terms, weights, factor, y, k, out = b.function.args
+        s = b.fptosi(b.load(terms, typ=_double), _int64)
+        times = _load(b, factor, 0)
+
+        def group(b: Builder, first: Any, size: int) -> None:
+            def term(b: Builder, j: Any, totals: list[Any]) -> list[Any]:
+                weight = _broadcast(b, b.load(b.gep(weights, [j], source_etype=_double), typ=_double))
+                start = b.add(b.mul(j, _index(rows)), first)
+                values = [_load_at(b, k, b.add(start, _index(i))) for i in range(size)]
+                return [
+                    b.fadd(t, b.fmul(weight, v, flags=_FLAGS), flags=_FLAGS)
+                    for t, v in zip(totals, values, strict=True)
+                ]
+
+            for i, total in enumerate(_fold(b, s, [constant(0.0)] * size, term)):
+                at = b.add(first, _index(i))
+                product = b.fmul(times, total, flags=_FLAGS)
+                _store_at(b, b.fadd(_load_at(b, y, at), product, flags=_FLAGS), out, at)
+
+        whole, rest = divmod(rows, _AT_ONCE)
+        if whole:
+            _loop(b, _index(whole), lambda b, i: group(b, b.mul(i, _index(_AT_ONCE)), _AT_ONCE))
+        if rest:
+            group(b, _index(whole * _AT_ONCE), rest)
+        b.ret_void()
+
+    def write_weights(self) -> None:
+        """``weights(size, dense, place, factor, out)``: of an interpolant, ``factor * (d0 x + ... + d3 x^4)`` a stage.
+
+        ``dense`` is ``[s][4]``, the same in all lanes; ``place`` is x, between 0 and 1.
+        """
+        b = self._open("weights")
+        size, dense, place, factor, out, _ = b.function.args
+        _, s = self._shape(b, size)
+        x, times = _load(b, place, 0), _load(b, factor, 0)
+
+        def stage(b: Builder, j: Any) -> None:
+            total = constant(0.0)
+            for power in (3, 2, 1, 0):
+                at = b.add(b.mul(j, _index(4)), _index(power))
+                d = _broadcast(b, b.load(b.gep(dense, [at], source_etype=_double), typ=_double))
+                total = b.fmul(x, b.fadd(total, d, flags=_FLAGS), flags=_FLAGS)
+            _store_at(b, b.fmul(times, total), out, j)
+
+        _loop(b, s, stage)
+        b.ret_void()
+
+    def _shape(self, b: Builder, size: Any) -> tuple[Any, Any]:
+        """The two whole numbers that ``size`` points to: rows and terms."""
+        second = b.gep(size, [_index(1)], source_etype=_double)
+        return b.fptosi(b.load(size, typ=_double), _int64), b.fptosi(b.load(second, typ=_double), _int64)
 
     def write_norm(self) -> None:
         """``norm(size, tolerance, error, y, ynew, out)``: the largest scaled error e of each lane; NaN stays NaN.
@@ -232,18 +293,21 @@ class Lanes:
         largest = b.gep(tolerance, [_index(2)], source_etype=_double)
         maximum, absolute = self._intrinsic("maximum", 2), self._intrinsic("fabs", 1)
 
-        def row(b: Builder, i: Any, worst: Any) -> Any:
+        def row(b: Builder, i: Any, worst: list[Any]) -> list[Any]:
             scale = b.fmul(constant(1e-5), _load_at(b, largest, i))
             for values in (y, ynew):
                 scale = b.call(maximum, [scale, b.call(absolute, [_load_at(b, values, i)])])
             scale = b.fadd(b.fmul(rtol, scale), atol)
-            return b.call(maximum, [worst, b.call(absolute, [b.fdiv(_load_at(b, error, i), scale)])])
+            return [b.call(maximum, [worst[0], b.call(absolute, [b.fdiv(_load_at(b, error, i), scale)])])]
 
-        worst = _fold(b, n, constant(0.0), row)
+        worst = _fold(b, n, [constant(0.0)], row)[0]
         _store(b, worst, out, 0)
+        logarithm = b.call(self._library_function("log"), [worst])
         for place, (least, exponent) in enumerate(((1e-10, -0.14), (1e-4, 0.04)), start=1):
-            floor = b.select(b.fcmp_ordered(">", worst, constant(least)), worst, constant(least))
-            _store(b, b.call(self._library_function("**"), [floor, constant(exponent)]), out, place)
+            floor = constant(math.log(least))
+            limited = b.select(b.fcmp_ordered(">", logarithm, floor), logarithm, floor)
+            power = b.call(self._library_function("exp"), [b.fmul(limited, constant(exponent))])
+            _store(b, power, out, place)
         b.ret_void()
 
     def write_accept(self) -> None:
@@ -291,27 +355,30 @@ def _store(b: Builder, value: Any, pointer: Any, index: int) -> None:
 
 
 def _loop(b: Builder, count: Any, body: Callable[[Builder, Any], None]) -> None:
-    _fold(b, count, None, lambda b, i, _: body(b, i))
+    def step(b: Builder, i: Any, _: list[Any]) -> list[Any]:
+        body(b, i)
+        return []
+
+    _fold(b, count, [], step)
 
 
-def _fold(b: Builder, count: Any, start: Any, step: Callable[[Builder, Any, Any], Any]) -> Any:
-    """A counted loop that carries one value; leaves the builder after the loop and returns the value there."""
+def _fold(b: Builder, count: Any, start: list[Any], step: Callable[[Builder, Any, list[Any]], list[Any]]) -> list[Any]:
+    """A counted loop that carries values; leaves the builder after the loop and returns the values there."""
     before = b.block
     head, body, after = (b.append_basic_block() for _ in range(3))
     b.branch(head)
     b.position_at_end(head)
     i = b.phi(_int64)
     i.add_incoming(_index(0), before)
-    carried = None
-    if start is not None:
-        carried = b.phi(start.type)
-        carried.add_incoming(start, before)
+    carried = [b.phi(value.type) for value in start]
+    for phi, value in zip(carried, start, strict=True):
+        phi.add_incoming(value, before)
     b.cbranch(b.icmp_signed("<", i, count), body, after)
     b.position_at_end(body)
-    result = step(b, i, carried)
+    results = step(b, i, carried)
     i.add_incoming(b.add(i, _index(1)), b.block)
-    if carried is not None:
-        carried.add_incoming(result, b.block)
+    for phi, result in zip(carried, results, strict=True):
+        phi.add_incoming(result, b.block)
     b.branch(head)
     b.position_at_end(after)
     return carried

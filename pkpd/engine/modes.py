@@ -117,7 +117,8 @@ def decompose(
     size = np.abs(vectors).max(axis=2, keepdims=True)
     scaled = vectors / np.where(size > 0.0, size, 1.0)
     regular = np.linalg.slogdet(scaled)[1] > -30.0
-    rows, eigenvalues, vectors, scaled, size = (a[regular] for a in (rows, eigenvalues, vectors, scaled, size))
+    rows = rows[regular]
+    eigenvalues, vectors, scaled, size = (a[regular] for a in (eigenvalues, vectors, scaled, size))
     inverse = np.linalg.inv(scaled)
     condition = np.abs(scaled).sum(axis=2).max(axis=1) * np.abs(inverse).sum(axis=2).max(axis=1)
     fit = condition < MOST_CONDITION

@@ -313,7 +313,8 @@ class _Run:
             w[layout.tolerance : layout.tolerance + 2] = _STEADY if method == EXACT else self.rtol, self.atol
             w[layout.theta] = self.functions.table["theta"]
             last = min(first + _PIECE, len(order))
-            tables = [a.ctypes.data for a in (packed, tableau, self.addresses, w, w, q, batch)]
+            w[layout.tableau : layout.tableau + len(tableau)] = tableau
+            tables = [a.ctypes.data for a in (packed, self.addresses, w, w, q, batch)]
             entry(method, patience, self.max_steps, first, last, *tables)
 
         firsts = range(0, len(order), _PIECE)

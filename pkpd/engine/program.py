@@ -84,6 +84,8 @@ class Functions:
 
             lowered = Lowered(model, observables, wrt, exact=exact, moving_covariates=moving_covariates)
             lanes = Lanes(model.name)
+            lanes.write_weigh(lowered.sizes().integrated)
+            lanes.write_weights()
             lanes.write_combine()
             lanes.write_norm()
             lanes.write_accept()

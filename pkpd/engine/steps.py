@@ -5,19 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.engine import workspace as ws
-from pkpd.engine.calls import at, call, combine, compiled, observe, rhs
+from pkpd.engine.calls import at, call, compiled, observe, rhs, weigh
 from pkpd.engine.exact import advance, find_amplitudes
 from pkpd.engine.moments import end, next_observation, next_stop, store
-
-
-@compiled
-def set_coefficients(lo, tableau, o, terms, scaled, w):
-    """A row of the tableau for all lanes: times h (1), as it is (0), or over h (-1)."""
-    for lane in range(ws.WIDTH):
-        h = w[lo.step + lane]
-        factor = h if scaled == 1 else (1.0 if scaled == 0 else 1.0 / h)
-        for j in range(terms):
-            w[lo.coefficients + j * ws.WIDTH + lane] = tableau[o + j] * factor
 
 
 @compiled
@@ -45,27 +35,26 @@ def copy_linear(lo, source, out, w):
 
 
 @compiled
-def explicit_step(lo, tableau, fns, base, w, q, s):
+def explicit_step(lo, fns, base, w, q, s):
     """Tsitouras' pair; stage 1 is there already. Leaves ynew, its error, and f(ynew) as the last stage."""
     find_amplitudes(lo, fns, base)
     stages = 7
     c, e = stages * stages, stages * stages + 2 * stages
     for stage in range(1, stages):
-        stage_times(lo, tableau[c + stage], w)
-        set_coefficients(lo, tableau, stage * stages, stage, 1, w)
+        time, before = w[lo.tableau + c + stage], w[lo.tableau + c + stage - 1]
+        stage_times(lo, time, w)
         out = lo.ynew if stage == stages - 1 else lo.stage
-        combine(lo, stage, lo.y, lo.k, out, fns, base, w)
-        if tableau[c + stage] != tableau[c + stage - 1]:
-            advance_linear(lo, tableau[c + stage], lo.stage, fns, base, w, q, s)
+        weigh(lo, stage, stage * stages, lo.step, lo.y, lo.k, out, fns, base, w)
+        if time != before:
+            advance_linear(lo, time, lo.stage, fns, base, w, q, s)
         if out == lo.ynew:
             copy_linear(lo, lo.stage, out, w)
         rhs(lo, fns, base, lo.ts, out, lo.k + stage * lo.integrated * ws.WIDTH)
-    set_coefficients(lo, tableau, e, stages, 1, w)
-    combine(lo, stages, lo.zero, lo.k, lo.error, fns, base, w)
+    weigh(lo, stages, e, lo.step, lo.zero, lo.k, lo.error, fns, base, w)
 
 
 @compiled
-def rosenbrock_step(lo, tableau, fns, base, w, q, s):
+def rosenbrock_step(lo, fns, base, w, q, s):
     """Rodas5P in transformed variables u: (I/(gamma h) - J) u_i = f(y + sum a_ij u_j) + sum c_ij/h u_j + d_i h f_t.
 
     The Jacobian of the state with its sensitivities is block triangular with J on the diagonal: one factorisation
@@ -76,7 +65,7 @@ def rosenbrock_step(lo, tableau, fns, base, w, q, s):
     c, b, dense = stages * stages, stages * stages + stages, stages * stages + 3 * stages
     coupling = dense + 4 * stages
     d = coupling + stages * stages
-    gamma = tableau[d + stages]
+    gamma = w[lo.tableau + d + stages]
     n, size = lo.solved, lo.integrated
     explicit = lo.jacobian + lo.entries * ws.WIDTH
     call(
@@ -89,27 +78,25 @@ def rosenbrock_step(lo, tableau, fns, base, w, q, s):
         base,
     )
     for lane in range(ws.WIDTH):
-        w[lo.shift + lane] = 1.0 / (gamma * w[lo.step + lane])
+        w[lo.inverse + lane] = 1.0 / w[lo.step + lane]
+        w[lo.shift + lane] = w[lo.inverse + lane] / gamma
     call(fns[ws.FACTOR], at(base, lo.shift), at(base, lo.jacobian), at(base, lo.factors), base, base, base)
     for stage in range(stages):
         u = lo.k + stage * size * ws.WIDTH
-        stage_times(lo, tableau[c + stage], w)
+        time = w[lo.tableau + c + stage]
+        stage_times(lo, time, w)
         where = lo.y
         if stage > 0:
-            set_coefficients(lo, tableau, stage * stages, stage, 0, w)
-            combine(lo, stage, lo.y, lo.k, lo.stage, fns, base, w)
-            if tableau[c + stage] != tableau[c + stage - 1]:
-                advance_linear(lo, tableau[c + stage], lo.stage, fns, base, w, q, s)
+            weigh(lo, stage, stage * stages, lo.one, lo.y, lo.k, lo.stage, fns, base, w)
+            if time != w[lo.tableau + c + stage - 1]:
+                advance_linear(lo, time, lo.stage, fns, base, w, q, s)
             where = lo.stage
         rhs(lo, fns, base, lo.ts, where, lo.error)
         source = lo.error
-        if not s.autonomous and tableau[d + stage] != 0.0:
-            for lane in range(ws.WIDTH):
-                w[lo.coefficients + lane] = tableau[d + stage] * w[lo.step + lane]
-            combine(lo, 1, lo.error, explicit, lo.ynew, fns, base, w)
+        if not s.autonomous and w[lo.tableau + d + stage] != 0.0:
+            weigh(lo, 1, d + stage, lo.step, lo.error, explicit, lo.ynew, fns, base, w)
             source = lo.ynew
-        set_coefficients(lo, tableau, coupling + stage * stages, stage, -1, w)
-        combine(lo, stage, source, lo.k, lo.right, fns, base, w)
+        weigh(lo, stage, coupling + stage * stages, lo.inverse, source, lo.k, lo.right, fns, base, w)
         call(fns[ws.SOLVE], at(base, lo.factors), at(base, lo.right), at(base, u), base, base, base)
         if lo.wrt > 0:
             call(
@@ -134,8 +121,7 @@ def rosenbrock_step(lo, tableau, fns, base, w, q, s):
                     base,
                     base,
                 )
-    set_coefficients(lo, tableau, b, stages, 0, w)
-    combine(lo, stages, lo.y, lo.k, lo.ynew, fns, base, w)
+    weigh(lo, stages, b, lo.one, lo.y, lo.k, lo.ynew, fns, base, w)
     copy_linear(lo, lo.stage, lo.ynew, w)
     last = lo.k + (stages - 1) * size * ws.WIDTH
     for i in range(size * ws.WIDTH):
@@ -237,27 +223,31 @@ def choose_step(lo, lane, w, q):
 
 
 @compiled
-def interpolate(lo, tableau, dense, coarse, fns, base, w, q, s):
+def interpolate(lo, dense, scaled, fns, base, w, q, s):
     """Write the observations that lie inside the accepted steps, one a lane and round."""
     w[lo.shape] = lo.integrated
     w[lo.shape + 1] = lo.stages
+    factor = lo.step if scaled else lo.one
     while True:
         waiting = False
         for lane in range(ws.WIDTH):
             time = next_observation(lo, lane, w, q)
             waiting = waiting or q[lo.found + lane] == 1
-            h = w[lo.step + lane]
-            theta = (time - w[lo.t + lane]) / h
             w[lo.ts + lane] = time
-            w[lo.span + lane] = time - w[lo.t + lane]
-            for j in range(lo.stages):
-                o = dense + 4 * j
-                weight = theta * (
-                    tableau[o] + theta * (tableau[o + 1] + theta * (tableau[o + 2] + theta * tableau[o + 3]))
-                )
-                w[lo.coefficients + j * ws.WIDTH + lane] = weight * (h if coarse else 1.0)
         if not waiting:
             return
+        for lane in range(ws.WIDTH):
+            w[lo.span + lane] = w[lo.ts + lane] - w[lo.t + lane]
+            w[lo.place + lane] = w[lo.span + lane] / w[lo.step + lane]
+        call(
+            fns[ws.WEIGHTS],
+            at(base, lo.shape),
+            at(base, lo.tableau + dense),
+            at(base, lo.place),
+            at(base, factor),
+            at(base, lo.coefficients),
+            base,
+        )
         call(
             fns[ws.COMBINE],
             at(base, lo.shape),

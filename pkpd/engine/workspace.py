@@ -14,7 +14,7 @@ WIDTH = 8
 POINTERS = 6
 
 #: The generated functions, by their place in the table of addresses; see `pkpd.engine.lower`, and `pkpd.engine.lanes`
-#: for the last three.
+#: for the last five.
 FUNCTIONS = (
     "switches",
     "hoist",
@@ -39,13 +39,16 @@ FUNCTIONS = (
     "modal_free",
     "modal_inner",
     "modal_inner_free",
+    "weigh",
+    "weights",
     "combine",
     "norm",
     "accept",
 )
 SWITCHES, HOIST, INITIAL, INPUTS, FLOW, RHS, OBSERVE, JACOBIAN, FACTOR, SOLVE, COUPLE = range(11)
 LINEAR, EXPAND, EXPAND_ALONG, SQUARE, SQUARE_ALONG, APPLY, APPLY_ALONG = range(11, 18)
-AMPLITUDES, MODAL, MODAL_FREE, MODAL_INNER, MODAL_INNER_FREE, COMBINE, NORM, ACCEPT = range(18, 26)
+AMPLITUDES, MODAL, MODAL_FREE, MODAL_INNER, MODAL_INNER_FREE = range(18, 23)
+WEIGH, WEIGHTS, COMBINE, NORM, ACCEPT = range(23, 28)
 
 # Kinds of event.
 OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES, STEADY, SWITCH = range(8)
@@ -70,6 +73,8 @@ PATIENCE, PATIENCE_BESIDE_EXACT = 60, 400
 FIELDS = 5
 #: Stages of each method.
 STAGES = (7, 8, 0)
+#: Rows that hold the coefficients of a method.
+TABLEAU = 32
 #: Halvings after which the matrix of a linear part counts as infinite.
 MOST_HALVINGS = 200
 
@@ -184,6 +189,10 @@ class Layout(NamedTuple):
     stages: int
     # doubles
     shape: int
+    tableau: int
+    one: int
+    inverse: int
+    place: int
     p: int
     c: int
     amount: int
@@ -303,6 +312,10 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
     position = 0
     rows = {
         "shape": 1,
+        "tableau": TABLEAU,
+        "one": 1,
+        "inverse": 1,
+        "place": 1,
         "p": size.parameters,
         "c": size.covariates,
         "amount": 2,
@@ -399,4 +412,4 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
 
 
 #: Whole numbers and addresses that the solver's entry takes.
-ENTRY_ARGUMENTS = 12
+ENTRY_ARGUMENTS = 11
