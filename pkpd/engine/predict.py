@@ -22,11 +22,11 @@ from pkpd.engine.workspace import (
     DONE,
     EXACT,
     EXPLICIT,
+    LONG_PATIENCE,
     NO_STEADY_STATE,
     NOT_A_NUMBER,
     OVERLAP,
     PATIENCE,
-    PATIENCE_BESIDE_EXACT,
     ROSENBROCK,
     STEP_TOO_SMALL,
     STIFF,
@@ -295,7 +295,7 @@ class _Run:
             "autonomous": 1 - self.sizes.time_dependent,
             "all_outputs": int(self.all_outputs),
         }
-        patience = PATIENCE_BESIDE_EXACT if self.sizes.closure else PATIENCE
+        patience = LONG_PATIENCE if self.sizes.closure or self.wrt else PATIENCE
         if not may_leave:
             patience = 0
         if self.device == "cuda":

@@ -21,6 +21,10 @@ from pkpd.engine.calls import compiled
 from pkpd.engine.happenings import add_event, cancel, dose_table, give, start_state, stop_inflow
 
 
+#: Shares of an interval below which two times are one.
+ROUNDING = 1e-9
+
+
 @compiled
 def belongs(dose, row, s):
     """Whether a dose is the one that a steady state of `row` repeats."""
@@ -37,34 +41,53 @@ def arrival(lo, lane, dose, span, w, q, s):
 
 @compiled
 def begin_steady(lo, lane, item, fns, base, w, q, s):
-    """Start the search: put aside what is there, lay out the events of the window, go back to its beginning."""
-    kind, row, span = s.steady_kind[item], s.steady_row[item], s.steady_interval[item]
-    end = w[lo.t + lane]
+    """Start the search: put aside what is there, and begin from the state at the start."""
+    kind, row = s.steady_kind[item], s.steady_row[item]
     if kind != ws.ON_TOP:
         cancel(lo, lane, row, w, q, s)
     for i in range(lo.size):
         w[lo.kept + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
         w[lo.kept + (lo.size + i) * ws.WIDTH + lane] = w[lo.inflow + i * ws.WIDTH + lane]
+    q[lo.steady_item + lane] = item
+    w[lo.steady_end + lane] = w[lo.t + lane]
     verdict = start_state(lo, lane, fns, base, w)
     if verdict != ws.DONE:
         return verdict
+    # On top: what the train adds is its steady state less the one without doses, which is looked for first.
+    return begin_search(lo, lane, ws.UNDOSED if kind == ws.ON_TOP else kind, w, q, s)
+
+
+@compiled
+def begin_search(lo, lane, kind, w, q, s):
+    """Search from the present state: lay out the events of the window, and go back to its beginning."""
+    item, end = q[lo.steady_item + lane], w[lo.steady_end + lane]
+    span = s.steady_interval[item]
     for i in range(lo.size):
-        value = w[lo.y + i * ws.WIDTH + lane]
-        w[lo.guess + i * ws.WIDTH + lane] = value
-        # On top: what the train adds is its steady state less the state without doses.
-        w[lo.kept + i * ws.WIDTH + lane] -= value
+        w[lo.guess + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
+    for i in range(lo.n):
+        w[lo.begun + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
+        w[lo.moved + i * ws.WIDTH + lane] = 0.0
     q[lo.steady + lane] = kind
-    q[lo.steady_item + lane] = item
     q[lo.cycles + lane] = 0
     q[lo.window_count + lane] = 0
-    w[lo.steady_end + lane] = end
     w[lo.steady_span + lane] = span if kind != ws.WITHOUT_END else 1.0
-    if kind != ws.WITHOUT_END:
+    if kind in (ws.INSTEAD, ws.ON_TOP):
         subject = q[lo.subject + lane]
         for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
-            if belongs(dose, row, s):
+            if belongs(dose, s.steady_row[item], s):
                 lay_out(lo, lane, dose, end, span, w, q, s)
     return begin_cycle(lo, lane, w, q, s, True)
+
+
+@compiled
+def overhang(offset, duration, span):
+    """Infusions of a train that run when a window begins, and how long the last of them still does.
+
+    A duration that is a whole number of intervals, but for rounding, ends exactly where another dose is given.
+    """
+    share = (offset + duration) / span
+    running = max(0, np.int64(np.ceil(share - ROUNDING)))
+    return running, (share - np.floor(share + ROUNDING)) * span
 
 
 @compiled
@@ -77,11 +100,10 @@ def lay_out(lo, lane, dose, end, span, w, q, s):
         add_window_event(lo, lane, start, ws.BOLUS, dose, w, q)
         return
     add_window_event(lo, lane, start, ws.INFUSION, dose, w, q)
-    stop = start + duration - np.floor(duration / span) * span
-    if stop > end:
-        stop -= span
+    _, left = overhang(offset, duration, span)
     # An end at the very beginning of the window is the same as one at its very end, where it is counted.
-    add_window_event(lo, lane, end if stop <= end - span else stop, ws.INFUSION_END, dose, w, q)
+    stop = end if left <= ROUNDING * span else end - span + left
+    add_window_event(lo, lane, stop, ws.INFUSION_END, dose, w, q)
 
 
 @compiled
@@ -118,7 +140,7 @@ def begin_cycle(lo, lane, w, q, s, first):
     stop_inflow(lo, lane, w)
     subject = q[lo.subject + lane]
     for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
-        if not belongs(dose, row, s):
+        if not belongs(dose, row, s) or q[lo.steady + lane] == ws.UNDOSED:
             continue
         o = dose_table(lo, lane, dose, q, s)
         running = 1
@@ -128,7 +150,7 @@ def begin_cycle(lo, lane, w, q, s, first):
             if duration == 0.0:
                 continue
             # Given at offset - j span (j = 1, 2, ...) and not ended when the window begins.
-            running = max(0, np.int64(np.ceil((offset + duration) / span)))
+            running, _ = overhang(offset, duration, span)
             if running > ws.OVERLAP:
                 return ws.TOO_MANY_INFUSIONS
             if first:
@@ -169,10 +191,17 @@ def steady_moment(lo, lane, fns, base, w, q, s):
                 w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
         else:
             if change <= 1.0:
-                return end_steady(lo, lane, w, q, s)
+                if has_run_away(lo, lane, w):
+                    return ws.NO_STEADY_STATE
+                if q[lo.steady + lane] != ws.UNDOSED:
+                    return end_steady(lo, lane, w, q, s)
+                for j in range(lo.size):
+                    w[lo.kept + j * ws.WIDTH + lane] -= w[lo.y + j * ws.WIDTH + lane]
+                verdict = begin_search(lo, lane, ws.ON_TOP, w, q, s)
+                if verdict != ws.DONE:
+                    return verdict
+                continue
             accelerate(lo, lane, cycles, w)
-            if runs_away(lo, lane, w, q, s):
-                return ws.NO_STEADY_STATE
         verdict = begin_cycle(lo, lane, w, q, s, False)
         if verdict != ws.DONE:
             return verdict
@@ -190,6 +219,8 @@ def settle(lo, lane, cycles, w):
         residual = image - w[lo.guess + at]
         w[lo.images + slot * lo.size * ws.WIDTH + at] = image
         w[lo.residuals + slot * lo.size * ws.WIDTH + at] = residual
+        if i < lo.n:
+            w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
         scale = atol + rtol * max(abs(image), 1e-3 * w[lo.tolerance + 2 + at])
         if not abs(residual) <= worst * scale:
             worst = abs(residual) / scale
@@ -262,18 +293,16 @@ def accelerate(lo, lane, cycles, w):
 
 
 @compiled
-def runs_away(lo, lane, w, q, s):
-    """Whether a dosed state is guessed so large beside its dose that a relative test of its change means nothing."""
-    row, subject = s.steady_row[q[lo.steady_item + lane]], q[lo.subject + lane]
+def has_run_away(lo, lane, w):
+    """Whether a state stands so far from its start, beside the most it moved in a cycle, that nothing returned it.
+
+    A state that grows by the same amount in every cycle changes little beside itself once the guesses are large enough.
+    """
     most = min(1e6, 0.1 / w[lo.tolerance])
-    for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
-        if belongs(dose, row, s):
-            o = dose_table(lo, lane, dose, q, s)
-            duration = w[o + (2 + 3 * lo.wrt) * ws.WIDTH]
-            amount = w[o] * duration if duration > 0.0 else w[o]
-            target = s.input_state[s.dose_input[dose]]
-            if amount > 0.0 and not abs(w[lo.guess + target * ws.WIDTH + lane]) <= most * amount:
-                return True
+    for i in range(lo.n):
+        way = abs(w[lo.y + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
+        if not way <= most * w[lo.moved + i * ws.WIDTH + lane]:
+            return True
     return False
 
 
@@ -303,10 +332,9 @@ def end_steady(lo, lane, w, q, s):
         duration = w[dose_table(lo, lane, dose, q, s) + (2 + 3 * lo.wrt) * ws.WIDTH]
         if given + duration / span > ws.OVERLAP:
             return ws.TOO_MANY_INFUSIONS
-        stop = end + offset + duration
-        while stop > end and duration > 0.0:
-            push(lo, lane, stop, -2.0, ws.INFUSION_END, dose, w, q)
-            stop -= span
+        running, left = overhang(offset, duration, span)
+        for k in range(running):
+            push(lo, lane, end + left + k * span, -2.0, ws.INFUSION_END, dose, w, q)
         for late in range(1, given):
             start = end + offset + late * span
             if duration > 0.0:

@@ -181,7 +181,7 @@ def control(lo, lane, method, patience, limit, w, q):
             factor = min(factor, 1.0)
         q[rejected] = 0
         w[lo.old_error + lane] = w[lo.norm + 2 * ws.WIDTH + lane]
-        if patience > 0 and (q[since] > patience or looks_stiff(lo, lane, w, q)):
+        if patience > 0 and (q[since] > patience or (lo.wrt == 0 and looks_stiff(lo, lane, w, q))):
             return False, ws.STIFF
         # A step cut short by a stop must not shrink the next one.
         w[lo.last_step + lane] = max(

@@ -18,6 +18,9 @@ from pkpd.engine.calls import ENTRY, OPTIONS
 from pkpd.engine.kernel import solve
 
 
+_kept: list[Any] = []
+
+
 @contextmanager
 def _text_only() -> Iterator[None]:
     """Let numba write code without optimising it or making it executable, function by function.
@@ -53,4 +56,6 @@ def solver_code() -> tuple[str, str]:
         result = solver.overloads[tuple(ENTRY)]
         with global_compiler_lock:
             result.library._ensure_finalized()
+        # numba remembers the function by a weak reference, and stumbles at its next compilation if it is gone.
+        _kept.append(solver)
         return result.fndesc.llvm_func_name, result.library.get_llvm_str()

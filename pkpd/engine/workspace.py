@@ -58,17 +58,19 @@ AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION, ENDL
 # Verdicts.
 DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF, NO_STEADY_STATE, TOO_MANY_INFUSIONS = range(8)
 NOT_A_NUMBER = 8
-# Kinds of steady state: instead of what is there (SS = 1), on top of it (SS = 2), of an infusion without end.
-INSTEAD, ON_TOP, WITHOUT_END = 1, 2, 3
+# Kinds of steady state: instead of what is there (SS = 1), on top of it (SS = 2), of an infusion without end, without
+# any doses.
+INSTEAD, ON_TOP, WITHOUT_END, UNDOSED = 1, 2, 3, 4
 #: Cycles that the search for a steady state remembers, and after which it gives up.
 MEMORY, MOST_CYCLES = 12, 300
 #: Infusions of a train that may overlap at its steady state.
 OVERLAP = 64
 # Methods: of the states that are integrated; EXACT where there are none.
 EXPLICIT, ROSENBROCK, EXACT = 0, 1, 2
-#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method: where everything
-#: is integrated, and where only what is not linear is, whose steps the fast parts of the kinetics do not shorten.
-PATIENCE, PATIENCE_BESIDE_EXACT = 60, 400
+#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method; and the same where
+#: a step of that method costs much more (sensitivities), or the fast parts of the kinetics do not shorten the steps
+#: (they are advanced exactly).
+PATIENCE, LONG_PATIENCE = 60, 400
 #: Fields of an input, as `pkpd.engine.lower.INPUT_FIELDS`.
 FIELDS = 5
 #: Stages of each method.
@@ -239,6 +241,8 @@ class Layout(NamedTuple):
     window_time: int
     kept: int
     guess: int
+    begun: int
+    moved: int
     residuals: int
     images: int
     basis: int
@@ -362,6 +366,8 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "window_time": 2 * ways,
         "kept": 2 * total if ways else 0,
         "guess": total if ways else 0,
+        "begun": n if ways else 0,
+        "moved": n if ways else 0,
         "residuals": (MEMORY + 1) * total if ways else 0,
         "images": (MEMORY + 1) * total if ways else 0,
         "basis": MEMORY * total if ways else 0,
