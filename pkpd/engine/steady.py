@@ -81,13 +81,13 @@ def begin_search(lo, lane, kind, w, q, s):
 
 @compiled
 def overhang(offset, duration, span):
-    """Infusions of a train that run when a window begins, and how long the last of them still does.
+    """Infusions of a train that run when a window begins, and how long after that the first of them ends.
 
     A duration that is a whole number of intervals, but for rounding, ends exactly where another dose is given.
     """
     share = (offset + duration) / span
     running = max(0, np.int64(np.ceil(share - ROUNDING)))
-    return running, (share - np.floor(share + ROUNDING)) * span
+    return running, (share - running + 1) * span
 
 
 @compiled
@@ -102,8 +102,7 @@ def lay_out(lo, lane, dose, end, span, w, q, s):
     add_window_event(lo, lane, start, ws.INFUSION, dose, w, q)
     _, left = overhang(offset, duration, span)
     # An end at the very beginning of the window is the same as one at its very end, where it is counted.
-    stop = end if left <= ROUNDING * span else end - span + left
-    add_window_event(lo, lane, stop, ws.INFUSION_END, dose, w, q)
+    add_window_event(lo, lane, min(end, end - span + left), ws.INFUSION_END, dose, w, q)
 
 
 @compiled
@@ -190,7 +189,8 @@ def steady_moment(lo, lane, fns, base, w, q, s):
             for j in range(lo.size):
                 w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
         else:
-            if change <= 1.0:
+            accelerate(lo, lane, cycles, w)
+            if change <= 1.0 and cycles > 0 and stays(lo, lane, cycles, w):
                 if has_run_away(lo, lane, w):
                     return ws.NO_STEADY_STATE
                 if q[lo.steady + lane] != ws.UNDOSED:
@@ -201,7 +201,6 @@ def steady_moment(lo, lane, fns, base, w, q, s):
                 if verdict != ws.DONE:
                     return verdict
                 continue
-            accelerate(lo, lane, cycles, w)
         verdict = begin_cycle(lo, lane, w, q, s, False)
         if verdict != ws.DONE:
             return verdict
@@ -290,6 +289,21 @@ def accelerate(lo, lane, cycles, w):
         # An amount stays one: a guess below zero could end in a steady state that only exists there.
         image = w[lo.y + i * ws.WIDTH + lane]
         w[lo.guess + i * ws.WIDTH + lane] = image if i < lo.n and value < 0.0 <= image else value
+
+
+@compiled
+def stays(lo, lane, cycles, w):
+    """Whether the next guess, too, is where this cycle ended: a small change alone may go on for ever.
+
+    Where rounding keeps the guesses of a slow system apart, being near is enough in the end.
+    """
+    tolerance = 10.0 * w[lo.tolerance] if cycles < 40 else 1e-3
+    for i in range(lo.size):
+        image = w[lo.y + i * ws.WIDTH + lane]
+        scale = w[lo.tolerance + 1] + tolerance * max(abs(image), 1e-3 * w[lo.tolerance + 2 + i * ws.WIDTH + lane])
+        if not abs(w[lo.guess + i * ws.WIDTH + lane] - image) <= scale:
+            return False
+    return True
 
 
 @compiled
