@@ -20,7 +20,6 @@ from pkpd.engine import workspace as ws
 from pkpd.engine.calls import compiled
 from pkpd.engine.happenings import add_event, cancel, dose_table, give, start_state, stop_inflow
 
-
 #: Shares of an interval below which two times are one.
 ROUNDING = 1e-9
 
@@ -64,13 +63,12 @@ def begin_search(lo, lane, kind, w, q, s):
     span = s.steady_interval[item]
     for i in range(lo.size):
         w[lo.guess + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
-    for i in range(lo.n):
         w[lo.begun + i * ws.WIDTH + lane] = w[lo.y + i * ws.WIDTH + lane]
         w[lo.moved + i * ws.WIDTH + lane] = 0.0
     q[lo.steady + lane] = kind
     q[lo.cycles + lane] = 0
     q[lo.window_count + lane] = 0
-    w[lo.steady_span + lane] = span if kind != ws.WITHOUT_END else 1.0
+    w[lo.steady_span + lane] = span if kind in (ws.INSTEAD, ws.ON_TOP) else 1.0
     if kind in (ws.INSTEAD, ws.ON_TOP):
         subject = q[lo.subject + lane]
         for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
@@ -134,8 +132,9 @@ def begin_cycle(lo, lane, w, q, s, first):
     for i in range(lo.size):
         value = w[lo.guess + i * ws.WIDTH + lane]
         w[lo.y + i * ws.WIDTH + lane] = value
-        # What earlier guesses reached, which may be far off, must not loosen the control of this cycle.
-        w[lo.tolerance + 2 + i * ws.WIDTH + lane] = abs(value)
+        if q[lo.steady + lane] in (ws.INSTEAD, ws.ON_TOP):
+            # What earlier guesses reached, which may be far off, must not loosen the control of this cycle.
+            w[lo.tolerance + 2 + i * ws.WIDTH + lane] = abs(value)
     stop_inflow(lo, lane, w)
     subject = q[lo.subject + lane]
     for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
@@ -179,10 +178,10 @@ def steady_moment(lo, lane, fns, base, w, q, s):
             return ws.NO_STEADY_STATE
         change = settle(lo, lane, cycles, w)
         q[lo.cycles + lane] = cycles + 1
-        if q[lo.steady + lane] == ws.WITHOUT_END:
+        kind = q[lo.steady + lane]
+        if kind in (ws.WITHOUT_END, ws.UNDOSED):
             # Twice as long each time, so that the slowest part settles too.
-            if change <= 1.0 and cycles > 3:
-                return end_steady(lo, lane, w, q, s)
+            settled = change <= 1.0 and cycles > 3
             w[lo.steady_span + lane] *= 2.0
             if w[lo.steady_span + lane] > 1e15:
                 return ws.NO_STEADY_STATE
@@ -190,20 +189,27 @@ def steady_moment(lo, lane, fns, base, w, q, s):
                 w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
         else:
             accelerate(lo, lane, cycles, w)
-            if change <= 1.0 and cycles > 0 and stays(lo, lane, cycles, w):
-                if has_run_away(lo, lane, w):
-                    return ws.NO_STEADY_STATE
-                if q[lo.steady + lane] != ws.UNDOSED:
-                    return end_steady(lo, lane, w, q, s)
-                for j in range(lo.size):
-                    w[lo.kept + j * ws.WIDTH + lane] -= w[lo.y + j * ws.WIDTH + lane]
-                verdict = begin_search(lo, lane, ws.ON_TOP, w, q, s)
-                if verdict != ws.DONE:
-                    return verdict
-                continue
-        verdict = begin_cycle(lo, lane, w, q, s, False)
+            if has_run_away(lo, lane, w):
+                return ws.NO_STEADY_STATE
+            settled = change <= 1.0 and cycles > 0 and stays(lo, lane, cycles, w)
+        if settled and kind != ws.UNDOSED:
+            return end_steady(lo, lane, w, q, s)
+        if settled:
+            for j in range(lo.size):
+                w[lo.kept + j * ws.WIDTH + lane] -= w[lo.y + j * ws.WIDTH + lane]
+            verdict = begin_search(lo, lane, ws.ON_TOP, w, q, s)
+        else:
+            verdict = begin_cycle(lo, lane, w, q, s, False)
         if verdict != ws.DONE:
             return verdict
+
+
+@compiled
+def size_of(lo, lane, i, w):
+    """How large a component is: now, or a thousandth of what it was in this cycle, at the start, or in any change."""
+    at = i * ws.WIDTH + lane
+    before = max(w[lo.tolerance + 2 + at], abs(w[lo.begun + at]), w[lo.moved + at])
+    return max(abs(w[lo.y + at]), 1e-3 * before)
 
 
 @compiled
@@ -218,9 +224,8 @@ def settle(lo, lane, cycles, w):
         residual = image - w[lo.guess + at]
         w[lo.images + slot * lo.size * ws.WIDTH + at] = image
         w[lo.residuals + slot * lo.size * ws.WIDTH + at] = residual
-        if i < lo.n:
-            w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
-        scale = atol + rtol * max(abs(image), 1e-3 * w[lo.tolerance + 2 + at])
+        w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
+        scale = atol + rtol * size_of(lo, lane, i, w)
         if not abs(residual) <= worst * scale:
             worst = abs(residual) / scale
     return worst
@@ -300,7 +305,7 @@ def stays(lo, lane, cycles, w):
     tolerance = 10.0 * w[lo.tolerance] if cycles < 40 else 1e-3
     for i in range(lo.size):
         image = w[lo.y + i * ws.WIDTH + lane]
-        scale = w[lo.tolerance + 1] + tolerance * max(abs(image), 1e-3 * w[lo.tolerance + 2 + i * ws.WIDTH + lane])
+        scale = w[lo.tolerance + 1] + tolerance * size_of(lo, lane, i, w)
         if not abs(w[lo.guess + i * ws.WIDTH + lane] - image) <= scale:
             return False
     return True
@@ -308,13 +313,13 @@ def stays(lo, lane, cycles, w):
 
 @compiled
 def has_run_away(lo, lane, w):
-    """Whether a state stands so far from its start, beside the most it moved in a cycle, that nothing returned it.
+    """Whether a state is guessed so far from its start, beside the most it moved in a cycle, that nothing returns it.
 
     A state that grows by the same amount in every cycle changes little beside itself once the guesses are large enough.
     """
-    most = min(1e6, 0.1 / w[lo.tolerance])
+    most = max(1e3, min(1e6, 1e-3 / w[lo.tolerance]))
     for i in range(lo.n):
-        way = abs(w[lo.y + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
+        way = abs(w[lo.guess + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
         if not way <= most * w[lo.moved + i * ws.WIDTH + lane]:
             return True
     return False

@@ -17,7 +17,6 @@ from numba.core.cpu import CPUContext
 from pkpd.engine.calls import ENTRY, OPTIONS
 from pkpd.engine.kernel import solve
 
-
 _kept: list[Any] = []
 
 

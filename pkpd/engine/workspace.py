@@ -67,9 +67,9 @@ MEMORY, MOST_CYCLES = 12, 300
 OVERLAP = 64
 # Methods: of the states that are integrated; EXACT where there are none.
 EXPLICIT, ROSENBROCK, EXACT = 0, 1, 2
-#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method; and the same where
-#: a step of that method costs much more (sensitivities), or the fast parts of the kinetics do not shorten the steps
-#: (they are advanced exactly).
+#: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method; and the same
+#: where a step of that method costs much more (sensitivities), or the fast parts of the kinetics do not shorten the
+#: steps (they are advanced exactly).
 PATIENCE, LONG_PATIENCE = 60, 400
 #: Fields of an input, as `pkpd.engine.lower.INPUT_FIELDS`.
 FIELDS = 5
@@ -366,8 +366,8 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "window_time": 2 * ways,
         "kept": 2 * total if ways else 0,
         "guess": total if ways else 0,
-        "begun": n if ways else 0,
-        "moved": n if ways else 0,
+        "begun": total if ways else 0,
+        "moved": total if ways else 0,
         "residuals": (MEMORY + 1) * total if ways else 0,
         "images": (MEMORY + 1) * total if ways else 0,
         "basis": MEMORY * total if ways else 0,
