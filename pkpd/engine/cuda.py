@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,14 +64,14 @@ def clear(w, q, tolerance, theta, rtol, atol, threshold):
 
 
 @cuda.jit
-def run(patience, limit, count, lo, tableau, w, q, s, numbers, whole):
+def run(patience, limit, count, lo, w, q, s, numbers, whole):
     thread = cuda.grid(1)
     threads = cuda.gridsize(1)
     share = count // threads
     more = count % threads
     first = thread * share + min(thread, more)
     last = first + share + (1 if thread < more else 0)
-    solve(patience, limit, first, last, lo, tableau, w, q, s, numbers, whole)
+    solve(patience, limit, first, last, lo, w, q, s, numbers, whole)
 """
 
 
@@ -166,6 +167,8 @@ def _simulated() -> bool:
 
 def solve(problem: Problem) -> None:
     """Solve the subjects of a problem on the GPU; results go to its arrays."""
+    from numba.core.errors import NumbaPerformanceWarning
+
     cuda = _cuda()
     kernels = _kernels(_known(problem), problem)
     blocks, block = _grid(problem)
@@ -174,15 +177,20 @@ def solve(problem: Problem) -> None:
     w = cuda.device_array(layout.doubles // WIDTH * threads, np.float64)
     q = cuda.device_array(layout.integers // WIDTH * threads, np.int64)
     tables = np.array([getattr(layout, name) // WIDTH for name in kernels.numbers.tables] or [0], np.int64)
-    lo, tableau = cuda.to_device(tables), cuda.to_device(problem.tableau)
+    lo = cuda.to_device(tables)
+    theta = problem.functions.table["theta"]
+    shared = (layout.tolerance // WIDTH, layout.theta // WIDTH, *problem.tolerances, theta)
     for piece in _pieces(problem):
         transfer = _Transfer(problem, piece, threads)
         s, numbers, whole = (cuda.to_device(a) for a in (transfer.places, transfer.numbers, transfer.whole))
-        theta = problem.functions.table["theta"]
-        shared = (layout.tolerance // WIDTH, layout.theta // WIDTH, *problem.tolerances, theta)
-        kernels.clear[blocks, block](w, q, *shared)
-        kernels.run[blocks, block](problem.patience, problem.limit, len(piece), lo, tableau, w, q, s, numbers, whole)
+        with warnings.catch_warnings():
+            # numba warns of a grid that leaves a part of the GPU idle, as few subjects must.
+            warnings.simplefilter("ignore", NumbaPerformanceWarning)
+            kernels.clear[blocks, block](w, q, *shared)
+            kernels.run[blocks, block](problem.patience, problem.limit, len(piece), lo, w, q, s, numbers, whole)
         transfer.take(numbers, whole)
+        # Room for the next.
+        del transfer, s, numbers, whole
 
 
 # -- source and kernels ------------------------------------------------------------------------------------------------
@@ -203,7 +211,7 @@ def _known(problem: Problem) -> tuple:
 def _kernels(known: tuple, problem: Problem) -> _Kernels:
     kept = _kept(problem.program)
     if known not in kept:
-        kept[known] = _compile(*source(problem))
+        kept[known] = _compile(*source(problem), problem.tableau)
     return kept[known]
 
 
@@ -221,6 +229,7 @@ def source(problem: Problem) -> tuple[Numbers, str]:
     moving = problem.schedule.moving_covariates
     lowered = Lowered(program.model, program.observables, wrt, exact=problem.exact, moving_covariates=moving)
     scalar: Any = Scalar()  # in place of vector code
+    scalar.write_weigh(problem.functions.sizes.integrated)
     lowered.write(scalar)
     numbers = _numbers(problem)
     return numbers, retarget(numbers, str(scalar)) + "\n\n" + _KERNELS
@@ -238,13 +247,14 @@ def _numbers(problem: Problem) -> Numbers:
         whole={name for name, array in p.arrays.items() if array.dtype == np.int64},
         switches=dict(p.switches),
         method=p.method,
+        steady=p.schedule.steady,
     )
 
 
-def _compile(numbers: Numbers, text: str) -> _Kernels:
+def _compile(numbers: Numbers, text: str, tableau: npt.NDArray[np.float64]) -> _Kernels:
     """The kernels of a source; compiled when they are first launched."""
     cuda = _cuda()
-    namespace: dict[str, Any] = {"cuda": cuda, "math_nan": math.nan, "math_inf": math.inf}
+    namespace: dict[str, Any] = {"cuda": cuda, "tableau": tableau, "math_nan": math.nan, "math_inf": math.inf}
     if _simulated():
         # NumPy's functions do not raise on what a GPU answers with NaN or infinity.
         namespace |= {f"math_{name}": getattr(np, name) for name in _MATH}

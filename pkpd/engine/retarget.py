@@ -16,10 +16,12 @@ loop over ``... * ws.WIDTH``                    goes in steps of the number of t
                                                 fixed place
 ``s.item_time[i]``, ``s.moving``                a place in one of two arrays of the batch; a number
 ``w[lo.shape]``                                 a variable: lanes share these numbers, threads do not
+``w[lo.tableau + i]``                           ``tableau[i]``, a constant
 ``np.sqrt``                                     ``math_sqrt``
 =============================================== =======================================================================
 
-Branches that the numbers decide are left out, and with them whole methods. Anything that this page does not know is an
+Branches that the numbers decide are left out, and with them whole methods, and the search for a steady state where no
+record asks for one. Anything that this page does not know is an
 error here, before a GPU sees it.
 """
 
@@ -40,7 +42,8 @@ _ALGEBRA = ("power", "larger", *(PREFIX + name for name in COMMON))
 #: Arguments that are others here: addresses of functions, the address of the work space, the batch.
 _TABLES = ("fns", "base", "s")
 #: Variables in place of what stands in the work space at ``lo.shape``.
-_SHAPE = ("shape_rows", "shape_terms")
+_WITH_TERMS = (ws.WEIGHTS, ws.COMBINE)
+_SHAPE = {"w[lo.shape]": "shape_rows", "w[lo.shape + 1]": "shape_terms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Numbers:
     switches : mapping
         Fields of the batch that are numbers.
     method : int
+    steady : bool
+        Whether any record asks for a steady state.
     """
 
     constants: Mapping[str, int]
@@ -68,6 +73,7 @@ class Numbers:
     whole: Container[str]
     switches: Mapping[str, int]
     method: int
+    steady: bool = True
 
 
 def retarget(numbers: Numbers, model: str) -> str:
@@ -85,18 +91,29 @@ def retarget(numbers: Numbers, model: str) -> str:
     str
         Functions of the arguments of the solver's, but ``lo, w, q, s, numbers, whole`` in place of the tables: the
         table of places, both work spaces, where each array of the batch begins, and its two arrays. They are
-        decorated with ``device``, and use ``cuda`` and the functions ``math_...``.
+        decorated with ``device``, and use ``cuda``, ``tableau`` and the functions ``math_...``.
     """
     here = Path(__file__).parent
     functions: list[ast.FunctionDef] = []
+    named: dict[str, Any] = {}
     for name in SOLVER:
         tree = ast.parse((here / f"{name}.py").read_text(encoding="utf-8"))
         functions += [f for f in tree.body if isinstance(f, ast.FunctionDef) and _is_solver(f)]
+        named |= _constants(tree)
     algebra = ast.parse((here / "scalar.py").read_text(encoding="utf-8")).body
     functions += [f for f in algebra if isinstance(f, ast.FunctionDef) and f.name in _ALGEBRA]
     functions += [f for f in ast.parse(model).body if isinstance(f, ast.FunctionDef)]
     names = {f.name for f in functions}
-    return "\n\n\n".join(ast.unparse(_Rewriter(numbers, names).function(f)) for f in functions)
+    return "\n\n\n".join(ast.unparse(_Rewriter(numbers, names, named).function(f)) for f in functions)
+
+
+def _constants(module: ast.Module) -> dict[str, Any]:
+    """The numbers that a module gives a name."""
+    found = {}
+    for line in module.body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant):
+            found |= {_plain(target): line.value.value for target in line.targets}
+    return found
 
 
 def _is_solver(f: ast.FunctionDef) -> bool:
@@ -107,10 +124,10 @@ def _is_solver(f: ast.FunctionDef) -> bool:
 class _Rewriter(ast.NodeTransformer):
     """Rewrites one function."""
 
-    def __init__(self, numbers: Numbers, names: Container[str]) -> None:
+    def __init__(self, numbers: Numbers, names: Container[str], bound: Mapping[str, Any]) -> None:
         self.numbers, self.names = numbers, names
         self.choices: dict[str, list[int]] = {}
-        self.bound: dict[str, int] = {}
+        self.bound = dict(bound)
 
     def function(self, f: ast.FunctionDef) -> ast.FunctionDef:
         """The function for one thread."""
@@ -143,6 +160,8 @@ class _Rewriter(ast.NodeTransformer):
             return _name("_threads") if node.attr == "WIDTH" else ast.Constant(getattr(ws, node.attr))
         if owner == "np":
             return _name("int" if node.attr == "int64" else f"math_{node.attr}")
+        if owner == "lo" and node.attr == "tableau":
+            return ast.Constant(0)
         if owner == "lo" and node.attr in n.constants:
             return ast.Constant(n.constants[node.attr])
         if owner == "lo" and node.attr in n.rows:
@@ -157,9 +176,13 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """``s.x[i]``, ``w[lo.shape]``, and ordinary places."""
-        shape = _shape(node)
-        if shape is not None:
-            return ast.Name(_SHAPE[shape], node.ctx)
+        text = ast.unparse(node)
+        if text in _SHAPE:
+            return ast.Name(_SHAPE[text], node.ctx)
+        if text.startswith("w[lo.tableau"):
+            return ast.Subscript(_name("tableau"), self.visit(node.slice), node.ctx)
+        if text == "q[lo.steady + lane]" and not self.numbers.steady and isinstance(node.ctx, ast.Load):
+            return ast.Constant(0)
         if isinstance(node.value, ast.Attribute) and isinstance(node.value.value, ast.Name):
             if node.value.value.id == "s" and node.value.attr in ws.Batch._fields:
                 array = "whole" if node.value.attr in self.numbers.whole else "numbers"
@@ -167,6 +190,21 @@ class _Rewriter(ast.NodeTransformer):
                 index = ast.BinOp(_parse(f"s[{place}]"), ast.Add(), self.visit(node.slice))
                 return ast.Subscript(_name(array), index, node.ctx)
         self.generic_visit(node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """A comparison; no event is one of those that do not occur."""
+        if ast.unparse(node) == "kind == ws.STEADY" and not self.numbers.steady:
+            return ast.Constant(False)
+        self.generic_visit(node)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Arithmetic; powers are those of the models, which need no large function of CUDA's."""
+        self.generic_visit(node)
+        whole = isinstance(node.right, ast.Constant) and isinstance(node.right.value, int)
+        if isinstance(node.op, ast.Pow) and not whole:
+            return ast.Call(_name("power"), [node.left, node.right], [])
         return node
 
     # -- calls ------------------------------------------------------------------------------------------------------
@@ -204,13 +242,13 @@ class _Rewriter(ast.NodeTransformer):
     def _of_model(self, which: int, args: list[ast.expr]) -> ast.Call:
         """The call of a model's function: offsets in place of addresses."""
         given: list[ast.expr] = []
-        sized = which in (ws.COMBINE, ws.NORM, ws.ACCEPT)
+        sized = which in (ws.WEIGH, ws.WEIGHTS, ws.COMBINE, ws.NORM, ws.ACCEPT)
         for argument in args:
             if _plain(argument) == "base":
                 # An array that the function does not have.
                 given += [] if sized else [ast.Constant(0)]
             elif _at_shape(argument):
-                given += [_name(name) for name in _SHAPE[: 2 if which == ws.COMBINE else 1]]
+                given += [_name(name) for name in list(_SHAPE.values())[: 2 if which in _WITH_TERMS else 1]]
             else:
                 given.append(self.visit(argument))
         return ast.Call(_name(PREFIX + ws.FUNCTIONS[which]), [_name("w"), *given], [])
@@ -248,6 +286,11 @@ class _Rewriter(ast.NodeTransformer):
             return node
         return (node.body if truth else node.orelse) or [ast.Pass()]
 
+    def visit_For(self, node: ast.For) -> ast.stmt:
+        """A loop, unless it has no turns: one over no sensitivities."""
+        self.generic_visit(node)
+        return ast.Pass() if ast.unparse(node.iter) == "range(0)" else node
+
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         """The same within an expression."""
         self.generic_visit(node)
@@ -266,11 +309,6 @@ def _threaded(names: list[str], name: str) -> list[str]:
     if name == "base":
         return [] if "w" in names else ["w"]
     return [] if name == "fns" else [name]
-
-
-def _shape(node: ast.AST) -> int | None:
-    """Which of the two numbers at ``w[lo.shape]`` a place is."""
-    return {"w[lo.shape]": 0, "w[lo.shape + 1]": 1}.get(ast.unparse(node))
 
 
 def _at_shape(node: ast.expr) -> bool:

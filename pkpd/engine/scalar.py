@@ -21,7 +21,9 @@ from pkpd.engine.graph import COMPARISONS, Node, needed
 #: Generated functions have this before their names, so that they meet no function of the solver.
 PREFIX = "model_"
 #: Functions that are the same for every model; they stand at the end of this file.
-COMMON = ("combine", "norm", "accept")
+COMMON = ("weights", "combine", "norm", "accept")
+#: Rows of sums that are kept in registers together.
+_AT_ONCE = 12
 _LOG10 = 0.4342944819032518
 
 
@@ -36,6 +38,24 @@ class Scalar:
 
     def __contains__(self, name: str) -> bool:
         return name in self.functions or name in COMMON
+
+    def write_weigh(self, rows: int) -> None:
+        """``weigh(terms, weights, factor, y, k, out)``: out = y + factor * (sum over j of weights[j] * k[j]).
+
+        ``weights`` is a place in the tableau; see `pkpd.engine.lanes.Lanes.write_weigh`.
+        """
+        lines = [f"def {PREFIX}weigh(w, terms, weights, factor, y, k, out):"]
+        lines += ["    thread = cuda.grid(1)", "    threads = cuda.gridsize(1)", "    times = w[factor + thread]"]
+        for first in range(0, rows, _AT_ONCE):
+            group = range(first, min(first + _AT_ONCE, rows))
+            lines += [f"    t{i} = 0.0" for i in group]
+            lines += ["    for j in range(terms):", "        weight = tableau[weights + j]"]
+            lines += [f"        b = k + j * {rows} * threads + thread"]
+            lines += [f"        t{i} += weight * w[b + {i} * threads]" for i in group]
+            lines += [
+                f"    w[out + {i} * threads + thread] = w[y + {i} * threads + thread] + times * t{i}" for i in group
+            ]
+        self.functions["weigh"] = "\n".join(lines)
 
     def function(self, name: str, inputs: Sequence[dict[Node, int]], outputs: Sequence[Node | None]) -> None:
         """Write a function that stores `outputs` (None: leave as it is) to its last used array.
@@ -55,6 +75,7 @@ class Scalar:
         lines = [f"def {PREFIX}{name}(w, {arrays}):"]
         if wanted:
             lines += ["    thread = cuda.grid(1)", "    threads = cuda.gridsize(1)"]
+            lines += [f"    b{i} = a{i} + thread" for i in range(len(inputs) + 1)]
         values: dict[Node, str] = {}
         for node in needed([node for _, node in wanted], slots):
             if node.op == "const" and node not in slots:
@@ -69,7 +90,7 @@ class Scalar:
 
 
 def _place(array: int, index: int) -> str:
-    return f"w[a{array} + {index} * threads + thread]"
+    return f"w[b{array} + {index} * threads]" if index else f"w[b{array}]"
 
 
 def _number(value: float) -> str:
@@ -115,6 +136,10 @@ def _as_truth(node: Node, name: str) -> str:
     return name if _is_truth(node) else f"({name} != 0.0)"
 
 
+#: The coefficients of a method; those of the method that is compiled take its place.
+tableau: np.ndarray = np.zeros(0)
+
+
 # What `Lanes` writes for every model beside its own functions; here the numbers of rows and terms are arguments.
 def power(x, g):
     """X ** g = exp(g log x) for x > 0; for x <= 0 it is 0, 1 or infinite for g > 0, g = 0, g < 0."""
@@ -128,6 +153,16 @@ def power(x, g):
 def larger(a, b):
     """The larger of two; NaN stays NaN."""
     return a if a > b or a != a else b
+
+
+def model_weights(w, _rows, terms, dense, place, factor, out):
+    """Weights of an interpolant at `place`, times `factor`; `dense` is a place in the tableau."""
+    for lane in range(ws.WIDTH):
+        x = w[place + lane]
+        for j in range(terms):
+            o = dense + 4 * j
+            total = x * (tableau[o] + x * (tableau[o + 1] + x * (tableau[o + 2] + x * tableau[o + 3])))
+            w[out + j * ws.WIDTH + lane] = w[factor + lane] * total
 
 
 def model_combine(w, rows, terms, coefficients, y, k, out):

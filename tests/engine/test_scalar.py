@@ -66,7 +66,7 @@ def test_every_function_of_a_model(text, wrt, exact):
     names = ready(str(written))
     rng = np.random.default_rng(3)
     for name, address in zip(FUNCTIONS, functions.addresses, strict=True):
-        if name not in COMMON:
+        if name not in ("weigh", *COMMON):
             w = rng.uniform(0.2, 2.0, (POINTERS * ROWS, WIDTH))
             got, wanted = both(prototype(address), names, name, w)
             np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-10, err_msg=name)
@@ -103,13 +103,45 @@ def test_every_operation_at_its_ends():
             np.testing.assert_allclose(got[row], wanted[row], rtol=1e-14, atol=5e-324, err_msg=str(node))
 
 
-def common(name: str, *pointers: Any) -> None:
+def common(name: str, *pointers: Any, rows: tuple[int, ...] = ()) -> None:
     """One of the functions on whole arrays, as vector code."""
     lanes = Lanes("test")
-    getattr(lanes, f"write_{name}")()
+    getattr(lanes, f"write_{name}")(*rows)
     code = machine.Code({}, machine._emit(str(lanes), (name,)))
     spare = [np.zeros(WIDTH)] * (POINTERS - len(pointers))
     prototype(code.address(name))(*[p.ctypes.data for p in (*pointers, *spare)])
+
+
+@pytest.mark.parametrize("rows", [1, 9, 12, 29])
+def test_weigh(rows):
+    rng = np.random.default_rng(rows)
+    terms, first = 4, 3
+    tableau = rng.standard_normal(first + terms)
+    factor, y, k = (rng.standard_normal((n, WIDTH)) for n in (1, rows, rows * terms))
+    wanted = np.zeros((rows, WIDTH))
+    common("weigh", np.array([terms], float), tableau[first:].copy(), factor, y, k, wanted, rows=(rows,))
+    w = np.concatenate([factor, y, k, np.zeros((rows, WIDTH))])
+    written = Scalar()
+    written.write_weigh(rows)
+    names = ready(str(written))
+    names["tableau"] = tableau
+    places = np.cumsum([0, 1, rows, rows * terms]) * WIDTH
+    for names["lane"] in range(WIDTH):
+        names["model_weigh"](w.reshape(-1), terms, first, *places)
+    np.testing.assert_allclose(w[-rows:], wanted, rtol=1e-13, atol=1e-14)
+
+
+def test_weights(monkeypatch):
+    rng = np.random.default_rng(5)
+    terms, first = 3, 2
+    tableau = rng.standard_normal(first + 4 * terms)
+    place, factor = rng.uniform(0, 1, (2, WIDTH))
+    wanted = np.zeros((terms, WIDTH))
+    common("weights", np.array([7, terms], float), tableau[first:].copy(), place, factor, wanted)
+    monkeypatch.setattr(scalar, "tableau", tableau)
+    w = np.concatenate([place, factor, np.zeros(terms * WIDTH)])
+    scalar.model_weights(w, 7, terms, first, 0, WIDTH, 2 * WIDTH)
+    np.testing.assert_allclose(w[2 * WIDTH :].reshape(terms, WIDTH), wanted, rtol=1e-13)
 
 
 def test_combine():
