@@ -82,13 +82,13 @@ def nonmem_set() -> str:
     got = room.predicted("auto")
     rows = [_worst(case, room.TITLES[case], np.arange(131.0), room.PRINTED[case], got[case]) for case in room.PRINTED]
     rows.append(_worst("2001", "Covariates that change", *room.with_changing_weight("auto")))
-    notes = "".join(f"- Case {case}: {why}.\n" for case, why in room.NOT_YET.items())
+    notes = "".join(f"- Case {case}: {why}.\n" for case, why in room.OTHERWISE.items())
     records, agree = sum(int(row[2]) for row in rows), sum(row[-1] == "all five" for row in rows)
     said = f"\n{records:,} records in {len(rows)} cases; {agree} cases agree in all five digits of every record.\n"
     return (
         said
         + table(("case", "regimen", "records", "worst at (h)", "NONMEM", "pkpd", "digits"), rows)
-        + (f"Not as NONMEM prints it:\n\n{notes}\n" if notes else "")
+        + (f"Otherwise than NONMEM, by a rule of ours:\n\n{notes}\n" if notes else "")
     )
 
 
@@ -98,7 +98,7 @@ def _worst(case: str, title: str, time: np.ndarray, printed: np.ndarray, ours: n
     time, printed, ours = time[shown], printed[shown], ours[shown]
     size = np.where(printed > 0, 10.0 ** np.floor(np.log10(np.where(printed > 0, printed, 1.0))), 1e-5)
     off = np.abs(ours - printed) / (0.5e-4 * size)
-    worst = int(np.argmax(off))
+    worst = int(np.argmax(np.round(off, 6)))  # of equal ones the first, on every processor
     agree = (
         "all five" if off[worst] <= 1.0 + 1e-6 else f"{max(0.0, math.floor(10 * digits_of(ours, printed)) / 10):.1f}"
     )
@@ -173,7 +173,7 @@ def other_forms() -> str:
         form = make()
         wanted = np.array([float(x) for x in form.wanted])
         got = [room.run(form.model, form.plan, form.times, method) for method in ("auto", "explicit", "rosenbrock")]
-        rows.append((name, str(len(wanted)), *(whole(digits_of(ours, wanted)) for ours in got)))
+        rows.append((name, str(len(wanted)), *(whole(digits_of(ours, wanted), 9) for ours in got)))
     return table(("form", "times", "auto", "explicit", "rosenbrock"), rows)
 
 
@@ -324,10 +324,26 @@ def fatigue() -> str:
 def relations() -> str:
     """Give the property tests, from their names and docstrings."""
     rows = []
-    for name in ("relations", "random_events", "steady", "isolation", "linear", "hybrid", "switches"):
+    for name in (
+        "relations",
+        "random_events",
+        "steady",
+        "isolation",
+        "linear",
+        "hybrid",
+        "switches",
+        "moving_covariates",
+    ):
         path = ROOT / "tests" / "engine" / f"test_{name}.py"
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        open_ = {
+            ast.unparse(n.targets[0]) for n in body if isinstance(n, ast.Assign) and "xfail" in ast.unparse(n.value)
+        }
+        for node in body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                marks = [ast.unparse(mark) for mark in node.decorator_list]
+                if any("xfail" in mark or mark in open_ for mark in marks):
+                    continue
                 words = node.name.removeprefix("test_").replace("_", " ")
                 said = " ".join((ast.get_docstring(node) or "").split())
                 rows.append((words, said, f"`tests/engine/{path.name}`"))

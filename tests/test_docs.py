@@ -207,12 +207,12 @@ def test_pages_on_events_and_solvers_know_the_engines_numbers():
     )
     assert f"more than {linear.MOST_PRODUCTS} products" in solvers
     assert f"polynomial of degree {linear.DEGREE}" in solvers
-    assert f"more than {workspace.PATIENCE} steps from one event to the next ({workspace.PATIENCE_BESIDE_EXACT}" in (
+    assert f"more than {workspace.PATIENCE} steps from one event to the next ({workspace.LONG_PATIENCE} beside" in (
         " ".join(solvers.split())
     )
     assert f"up to {workspace.MOST_CYCLES} cycles" in solvers
-    assert modes.MOST_CONDITION == 1e5
-    assert "(1e5 and more:" in solvers
+    assert modes.MOST_LOST == 1e4
+    assert "more than 1e4 times" in solvers
     assert f"Up to {workspace.OVERLAP} doses" in events
 
 
