@@ -6,72 +6,32 @@ the tables into the page.
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 import re
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 import numpy as np
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.truth.digits import digits_agreeing  # noqa: E402
-
-RESULTS = ROOT / "tests" / "benchmarks" / "results.json"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Give a Markdown table, with a line before and after it."""
-    head = tuple(head)
-    lines = [head, ("---",) * len(head), *rows]
-    return (
-        "\n"
-        + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-        + "\n"
-    )
-
-
-def beside(ours: float, printed: str, slack: float = 0.5, more: int = 2) -> tuple[str, str]:
-    """Give our number with some more digits than were printed, and how many digits agree.
-
-    "all": ours rounds to what is printed, within `slack` units of its last digit.
-    """
-    decimals = len(printed.partition(".")[2])
-    want = float(printed)
-    if abs(ours - want) <= slack * 10.0**-decimals * (1 + 1e-9):
-        agree = "all"
-    else:
-        agree = f"{math.floor(10 * digits_agreeing(ours, want)) / 10:.1f}"
-    return f"{ours:.{decimals + more}f}", agree
-
-
-def whole(digits: float, most: int = 12) -> str:
-    """Give a number of digits, cut to a whole one."""
-    return f"≥ {most}" if digits >= most else str(math.floor(digits))
-
-
-def digits_of(ours: np.ndarray, wanted: np.ndarray) -> float:
-    """Digits in which the worst of several numbers agrees; a wanted zero counts by its absolute error."""
-    return min(digits_agreeing(float(a), float(b)) for a, b in zip(ours, wanted, strict=True))
+from validation_fits import benchmarks, fatigue, indometacin, nist, relations, theophylline
+from validation_tables import beside, digits_agreeing, digits_of, table, whole
 
 
 # ---------------------------------------------------------------------------------------------------------- NONMEM
 def nonmem_cases() -> str:
     """Give the printed part of the comparison set, record by record."""
-    from tests.truth.test_events_nonmem import CASES, run
+    from tests.truth import test_events_nonmem as room
 
-    rows = []
-    for case, (doses, values, expected) in CASES.items():
-        got = run(doses, values, list(expected)).f
-        name = case
-        for (time, printed), ours in zip(expected.items(), got, strict=True):
-            rows.append((name, f"{time:g}", f"{printed:.10g}", *beside(float(ours), f"{printed:.10g}")))
+    rows: list[tuple[str, ...]] = []
+
+    def add(name: str, times: Iterable[float], printed: Iterable[float], ours: Iterable[float]) -> None:
+        for time, want, got in zip(times, printed, ours, strict=True):
+            rows.append((name, f"{time:g}", f"{want:.10g}", *beside(float(got), f"{want:.10g}")))
             name = ""
+
+    for case, (doses, values, expected) in room.CASES.items():
+        add(case, expected, expected.values(), room.run(doses, values, list(expected)).f)
+    for rule, expected in room.CARRIED.items():
+        add(f"weights that change, {rule}", room.WEIGHED, expected, room.carried(rule))
     return table(("case", "time (h)", "printed", "pkpd", "digits"), rows)
 
 
@@ -216,6 +176,23 @@ def drug_shapes() -> str:
     return table(("model, output", "", "printed", "pkpd", "digits"), rows)
 
 
+def models() -> str:
+    """Give, for each shipped model, the numbers that its file says it must reproduce."""
+    from pkpd import library
+    from pkpd.simulation.check import run_checks
+
+    rows = []
+    for entry in library.catalogue():
+        done = run_checks(library.load(entry.name))
+        if not done:
+            continue
+        digits = min(digits_agreeing(one.value, one.check.equals) for one in done)
+        sources = dict.fromkeys(re.split("[;,(]", one.check.where or "")[0].strip() for one in done)
+        passed = sum(one.passed for one in done)
+        rows.append((f"`{entry.name}`", f"{passed} of {len(done)}", whole(digits, 7), "; ".join(filter(None, sources))))
+    return table(("model", "within their tolerance", "least digits", "where the numbers come from"), rows)
+
+
 def esketamine() -> str:
     """Give the exposure after nasal esketamine."""
     from tests.truth import test_drugs as room
@@ -244,148 +221,12 @@ def esketamine() -> str:
     return table(head, rows)
 
 
-# ------------------------------------------------------------------------------------------------------------ fits
-def _named(
-    printed: Mapping[str, str], ours: Mapping[str, float], what: str, slack: float = 0.5
-) -> list[tuple[str, ...]]:
-    return [(f"{what} {name}".strip(), text, *beside(float(ours[name]), text, slack)) for name, text in printed.items()]
-
-
-def theophylline() -> str:
-    """Give the individual fits to theophylline."""
-    from tests.truth import test_individual_fits as room
-
-    fit = room.fitted()
-    first = [
-        *_named(room.SUBJECT_1, room.of(fit, "1", "transformed"), "subject 1: log"),
-        *_named(room.SUBJECT_1_ERRORS, room.of(fit, "1", "transformed_se"), "its standard error: log"),
-        *_named({"": room.SUBJECT_1_SD}, {"": room.of(fit, "1", "value")["cp.add"]}, "subject 1: residual SD (8 df)"),
-        *_named({"": room.POOLED_SD}, {"": room.pooled_sd(fit)}, "all subjects: residual SD (96 df)"),
-    ]
-    rows = []
-    for subject, *printed in room.LINES:
-        ours = room.of(fit, subject, "transformed")
-        named = dict(zip(("ke", "ka", "cl"), printed, strict=True))
-        cells = [(text, *beside(ours[name], text)) for name, text in named.items()]
-        agree = {cell[2] for cell in cells}
-        rows.append(
-            (subject, *(f"{text} · {value}" for text, value, _ in cells), "all" if agree == {"all"} else min(agree))
-        )
-    rows.sort(key=lambda row: int(row[0]))
-    return table(("", "printed", "pkpd", "digits"), first) + table(
-        ("subject", "log ke", "log ka", "log cl", "digits"), rows
-    )
-
-
-def indometacin() -> str:
-    """Give the pooled fit to indometacin."""
-    from tests.truth import test_indometh as room
-
-    fit = room.pooled()
-    ours = room.column(fit, "transformed")
-    rows = [
-        *_named(room.PRINTED, ours, "", slack=1.2),
-        *_named(room.ERRORS, room.column(fit, "transformed_se"), "standard error of"),
-        *_named({"": room.RESIDUAL_SD}, {"": room.column(fit, "value")["cp.add"]}, "residual SD (62 df)"),
-    ]
-    for name, want in room.MINIMUM.items():
-        agree = whole(digits_agreeing(ours[name], want), 6)
-        rows.append((f"{name}, the minimum to 40 digits", f"{want:.8g}", f"{ours[name]:.8g}", agree))
-    return table(("", "printed", "pkpd", "digits"), rows)
-
-
-def nist() -> str:
-    """Give NIST's certified values."""
-    from tests.truth import test_nist as room
-
-    rows = []
-    for name, (_, _, certified) in room.CASES.items():
-        value, se = room.found(room.fitted(name, 0, "log"))
-        ours = (value["b1"], se["b1"], value["b2"], se["b2"], value["sd"])
-        for what, want, got in zip(("b1", "its error", "b2", "its error", "residual SD"), certified, ours, strict=True):
-            rows.append((f"{name}: {what}", f"{want:.10e}", f"{got:.8e}", whole(digits_agreeing(got, want), 7)))
-    return table(("", "certified", "pkpd", "digits"), rows)
-
-
-def fatigue() -> str:
-    """Give what the fit to the fatigue trial must reproduce."""
-    from tests.truth import test_ketamine_fatigue as room
-
-    ours = room.predictions(room.chosen())
-    rows = [
-        (f"arm {arm}, {time:g} h", f"{want:g}", f"{ours[time, arm]:.2f}")
-        for (time, arm), want in room.PREDICTED.items()
-    ]
-    rows.append(("half the weighted sum of squares", "15.00", f"{room.cost(room.chosen()):.3f}"))
-    return table(("percent change of fatigue", "computed apart", "pkpd"), rows)
-
-
-# ------------------------------------------------------------------------------------------------------- relations
-def relations() -> str:
-    """Give the property tests, from their names and docstrings."""
-    rows = []
-    for name in (
-        "relations",
-        "random_events",
-        "steady",
-        "isolation",
-        "linear",
-        "hybrid",
-        "switches",
-        "moving_covariates",
-    ):
-        path = ROOT / "tests" / "engine" / f"test_{name}.py"
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-        open_ = {
-            ast.unparse(n.targets[0]) for n in body if isinstance(n, ast.Assign) and "xfail" in ast.unparse(n.value)
-        }
-        for node in body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                marks = [ast.unparse(mark) for mark in node.decorator_list]
-                if any("xfail" in mark or mark in open_ for mark in marks):
-                    continue
-                words = node.name.removeprefix("test_").replace("_", " ")
-                said = " ".join((ast.get_docstring(node) or "").split())
-                rows.append((words, said, f"`tests/engine/{path.name}`"))
-    return table(("relation", "", "where"), rows)
-
-
-# ------------------------------------------------------------------------------------------------------ benchmarks
-def benchmarks() -> str:
-    """Give what was measured last, with date and processor."""
-    if not RESULTS.exists():
-        return "\n"
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    rows = []
-    for case in results["cases"].values():
-        if "fastest" not in case:
-            continue
-        title = f"{case['title']} ({case['subjects']:,} subjects)"
-        for name, run in case["fastest"].items():
-            if name == "any" and run["chosen"] == case["fastest"]["general"]["chosen"]:
-                continue
-            ratio = case["ratio"].get(name)
-            shown = {"lsoda": "LSODA", "lsoda-lean": "LSODA, zero derivatives left out"}.get(
-                name, f"pkpd, {run['chosen']}"
-            )
-            each = 1e6 * run["cpu"] / case["subjects"]
-            rows.append((title, shown, f"{run['error']:.1e}", f"{each:,.1f}", f"{ratio:.1f}" if ratio else ""))
-            title = ""
-    made = sorted({_circumstances(case["measured"]) for case in results["cases"].values() if "measured" in case})
-    head = ("model", "method", "true error", "CPU ms per 1,000 subjects", "times LSODA")
-    return f"\nMeasured {'; '.join(made)}.\n{table(head, rows)}"
-
-
-def _circumstances(measured: Mapping[str, str]) -> str:
-    return f"{measured['date']} on {measured['processor']} (one thread), Python {measured['python']}"
-
-
 def part(name: str) -> str:
     """Give the part of this name; warnings of what the tables mean to do are not shown."""
     makers: dict[str, Callable[[], str]] = {
         make.__name__: make
         for make in (
-            nonmem_cases, nonmem_set, closed_forms, forty_digits, other_forms, drugs, drug_shapes, esketamine,
+            nonmem_cases, nonmem_set, closed_forms, forty_digits, other_forms, drugs, drug_shapes, esketamine, models,
             theophylline, indometacin, nist, fatigue, relations, benchmarks,
         )
     }  # fmt: skip
