@@ -1,6 +1,7 @@
 """A model and events become numbers and their sensitivities.
 
-`compile_model` makes a model ready to run, `bind` lets events meet it, `predict` gives the numbers.
+`compile_model` makes a model ready to run, `bind` lets events meet it, `predict` gives the numbers,
+`predict_second` their second derivatives too.
 """
 
 from __future__ import annotations
@@ -8,5 +9,6 @@ from __future__ import annotations
 from pkpd.engine.predict import Failure, Prediction, predict
 from pkpd.engine.program import Program, compile_model
 from pkpd.engine.schedule import Schedule, bind
+from pkpd.engine.second import predict_second
 
-__all__ = ["Failure", "Prediction", "Program", "Schedule", "bind", "compile_model", "predict"]
+__all__ = ["Failure", "Prediction", "Program", "Schedule", "bind", "compile_model", "predict", "predict_second"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.data import Events
+from pkpd.data.covariates import fill
 
 if TYPE_CHECKING:
     from pkpd.data import Dataset
@@ -164,9 +165,6 @@ def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple
     columns["source_row"][kept] = events.source_row
     values = np.full((size, len(events.covariates)), np.nan)
     values[kept] = events.covariate_values
-    for (subject, _, _), place, row in zip(refs, at, added):
-        first, last = events.start[subject], events.start[subject + 1]
-        # the value in force at the reference: of the next row, or of the one before
-        source = place if events.carry == "nocb" else place - 1
-        values[row] = events.covariate_values[min(max(source, first), last - 1)]
-    return replace(events, start=events.start + shift, covariate_values=values, **columns), kept, added
+    start = events.start + shift
+    values = fill(values, start, events.carry, columns["time"])
+    return replace(events, start=start, covariate_values=values, **columns), kept, added
