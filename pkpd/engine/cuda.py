@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from pkpd.engine.retarget import Numbers, retarget
 from pkpd.engine.scalar import Scalar
-from pkpd.engine.workspace import WIDTH, Batch, Layout, make_layout
+from pkpd.engine.transfer import Transfer, long_of, pieces
+from pkpd.engine.workspace import WIDTH, Layout, make_layout
 from pkpd.errors import SolveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,19 +34,6 @@ _BLOCK, _BLOCKS_EACH = 64, 16
 #: Shares of the free memory: of the work space, and of the subjects' data.
 _SHARE_WORK, _SHARE_DATA = 0.25, 0.5
 _MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "isnan", "isfinite", "floor", "ceil")
-#: Arrays of the batch, by what they have an entry for; all others are taken whole.
-_PER = {
-    "subject": ("values", "first_row", "start_time", "verdict", "end_time", "steps"),
-    "start": ("item_start", "dose_start"),
-    "item": ("item_time", "item_key", "item_kind", "item_index"),
-    "dose": tuple(name for name in Batch._fields if name.startswith("dose_") and name != "dose_start"),
-    "row": ("covariates", "mode_row"),
-    "record": ("record_output", "f", "df"),
-    "steady": ("steady_row", "steady_interval", "steady_kind"),
-    "mode": ("modes",),
-}
-_GROUP = {name: group for group, names in _PER.items() for name in names}
-_RESULTS = ("f", "df", "end_time", "verdict", "steps")
 #: The kernels: one clears the work space, one solves.
 _KERNELS = """
 @cuda.jit
@@ -64,14 +52,14 @@ def clear(w, q, tolerance, theta, rtol, atol, threshold):
 
 
 @cuda.jit
-def run(patience, limit, count, lo, w, q, s, numbers, whole):
+def run(patience, limit, count, lo, w, q, s, numbers, whole, plan_numbers, plan_whole, results):
     thread = cuda.grid(1)
     threads = cuda.gridsize(1)
     share = count // threads
     more = count % threads
     first = thread * share + min(thread, more)
     last = first + share + (1 if thread < more else 0)
-    solve(patience, limit, first, last, lo, w, q, s, numbers, whole)
+    solve(patience, limit, first, last, lo, w, q, s, numbers, whole, plan_numbers, plan_whole, results)
 """
 
 
@@ -180,17 +168,17 @@ def solve(problem: Problem) -> None:
     lo = cuda.to_device(tables)
     theta = problem.functions.table["theta"]
     shared = (layout.tolerance // WIDTH, layout.theta // WIDTH, *problem.tolerances, theta)
-    for piece in _pieces(problem):
-        transfer = _Transfer(problem, piece, threads)
-        s, numbers, whole = (cuda.to_device(a) for a in (transfer.places, transfer.numbers, transfer.whole))
+    for piece in pieces(problem.schedule, problem.arrays, _SHARE_DATA * _free()):
+        transfer = Transfer(cuda, problem.schedule, problem.arrays, piece, threads)
+        told = (problem.patience, problem.limit, len(piece), lo, w, q, cuda.to_device(transfer.places))
         with warnings.catch_warnings():
             # numba warns of a grid that leaves a part of the GPU idle, as few subjects must.
             warnings.simplefilter("ignore", NumbaPerformanceWarning)
             kernels.clear[blocks, block](w, q, *shared)
-            kernels.run[blocks, block](problem.patience, problem.limit, len(piece), lo, w, q, s, numbers, whole)
-        transfer.take(numbers, whole)
+            kernels.run[blocks, block](*told, *transfer.sent)
+        transfer.take()
         # Room for the next.
-        del transfer, s, numbers, whole
+        del transfer, told
 
 
 # -- source and kernels ------------------------------------------------------------------------------------------------
@@ -244,7 +232,7 @@ def _numbers(problem: Problem) -> Numbers:
         constants={name: value for name, value in same.items() if name not in places},
         rows={name: value // WIDTH for name, value in same.items() if name in places},
         tables=tuple(name for name in places if name not in same),
-        whole={name for name, array in p.arrays.items() if array.dtype == np.int64},
+        arrays=long_of(p.schedule, p.arrays),
         switches=dict(p.switches),
         method=p.method,
         steady=p.schedule.steady,
@@ -270,7 +258,7 @@ def _compile(numbers: Numbers, text: str, tableau: npt.NDArray[np.float64]) -> _
     return _Kernels(numbers, namespace["clear"], namespace["run"])
 
 
-# -- the subjects' data ------------------------------------------------------------------------------------------------
+# -- threads -----------------------------------------------------------------------------------------------------------
 def _free() -> float:
     return float(_cuda().current_context().get_memory_info()[0])
 
@@ -293,94 +281,3 @@ def _grid(problem: Problem) -> tuple[int, int]:
             remedy="Leave out device, or give it fewer doses and observations for one subject.",
         )
     return min(most, -(-len(problem.arrays["order"]) // _BLOCK)), _BLOCK
-
-
-def _pieces(problem: Problem, room: float | None = None) -> Iterator[npt.NDArray[np.int64]]:
-    """The subjects, in pieces whose data fit the memory that is free (`room` bytes of it)."""
-    room = _SHARE_DATA * _free() if room is None else room
-    before = _bytes_before(problem)
-    order = problem.arrays["order"]
-    start = 0
-    while start < len(order):
-        # A piece takes what belongs to all subjects from its first to its last.
-        ends = before[order[start:] + 1] - before[order[start]]
-        count = max(int(np.searchsorted(ends, room, side="right")), 1)
-        yield order[start : start + count]
-        start += count
-
-
-def _bytes_before(problem: Problem) -> npt.NDArray[np.float64]:
-    """The bytes of the data of all subjects before each, (subjects + 1,)."""
-    arrays = problem.arrays
-    subjects = len(arrays["first_row"])
-    starts = _starts(problem, np.arange(subjects + 1))
-    total = np.zeros(subjects + 1)
-    for name, group in _GROUP.items():
-        total += 8.0 * _width(arrays[name]) * starts[group]
-    return total
-
-
-def _width(array: npt.NDArray[Any]) -> int:
-    return math.prod(array.shape[1:])
-
-
-def _starts(problem: Problem, subject: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
-    """Where the entries of subjects begin, by what there is an entry for."""
-    arrays = problem.arrays
-    row = np.append(arrays["first_row"], len(arrays["covariates"]))[subject]
-    modes = len(arrays["modes"])
-    mode = np.append(arrays["mode_row"][arrays["first_row"]], modes) if len(arrays["mode_row"]) else np.array([modes])
-    return {
-        "subject": subject,
-        "start": subject,
-        "item": arrays["item_start"][subject],
-        "dose": arrays["dose_start"][subject],
-        "row": row,
-        "record": np.searchsorted(problem.schedule.record_subject, subject),
-        "steady": np.searchsorted(arrays["steady_row"], row),
-        "mode": mode[subject],
-    }
-
-
-class _Transfer:
-    """The data of one piece, in two arrays; the solver's indices stay what they are on the processor.
-
-    ``places`` holds, for each array of the batch, where its entry 0 would be: what lies before the piece is not there.
-    """
-
-    def __init__(self, problem: Problem, piece: npt.NDArray[np.int64], threads: int) -> None:
-        self.problem = problem
-        ends = _starts(problem, np.array([piece[0], piece[-1] + 1]))
-        ends = {group: (int(a), int(b)) for group, (a, b) in ends.items()}
-        ends["start"] = ends["start"][0], ends["start"][1] + 1
-        if len(problem.arrays["modes"]) == 1:
-            ends["mode"] = 0, 1
-        # Neighbouring threads take neighbouring subjects: a thread's own are its turns.
-        turns = [piece[thread::threads] for thread in range(min(threads, len(piece)))]
-        arrays = dict(problem.arrays) | {"order": np.concatenate(turns)}
-        self.places = np.zeros(len(Batch._fields), np.int64)
-        self.where: dict[str, tuple[slice, slice]] = {}
-        parts: dict[bool, list[npt.NDArray[Any]]] = {True: [], False: []}
-        filled = {True: 0, False: 0}
-        # Results last, so that they come back together.
-        names = sorted((n for n in Batch._fields if n not in problem.switches), key=lambda name: name in _RESULTS)
-        for name in names:
-            array, width = arrays[name], _width(arrays[name])
-            a, b = ends.get(_GROUP.get(name, ""), (0, len(array)))
-            whole = array.dtype == np.int64
-            if name in _RESULTS:
-                there = slice(filled[whole], filled[whole] + (b - a) * width)
-                self.where[name] = slice(a, b), there
-            parts[whole].append(array[a:b].reshape(-1))
-            self.places[Batch._fields.index(name)] = filled[whole] - a * width
-            filled[whole] += (b - a) * width
-        self.numbers = np.concatenate(parts[False])
-        self.whole = np.concatenate(parts[True])
-
-    def take(self, numbers: Any, whole: Any) -> None:
-        """Put the results on the GPU where they belong."""
-        for name, (here, there) in self.where.items():
-            array = self.problem.arrays[name]
-            if there.stop > there.start:
-                found = (whole if array.dtype == np.int64 else numbers)[there].copy_to_host()
-                array[here] = found.reshape(array[here].shape)

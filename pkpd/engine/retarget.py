@@ -14,7 +14,7 @@ loop over ``... * ws.WIDTH``                    goes in steps of the number of t
 ``lo.n``, ``lo.y``                              a number: sizes, and places counted in rows
 ``lo.event_key``                                read from a table, as what comes after a subject's events lies at no
                                                 fixed place
-``s.item_time[i]``, ``s.moving``                a place in one of two arrays of the batch; a number
+``s.item_time[i]``, ``s.moving``                a place in one of the long arrays of the batch; a number
 ``w[lo.shape]``                                 a variable: lanes share these numbers, threads do not
 ``w[lo.tableau + i]``                           ``tableau[i]``, a constant
 ``np.sqrt``                                     ``math_sqrt``
@@ -35,12 +35,15 @@ from typing import Any
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.scalar import COMMON, PREFIX
+from pkpd.engine.transfer import LONG
 
 #: The modules that hold the solver, and what it is compiled with here.
 SOLVER = ("calls", "happenings", "steady", "moments", "exact", "steps", "kernel")
 _ALGEBRA = ("power", "larger", *(PREFIX + name for name in COMMON))
 #: Arguments that are others here: addresses of functions, the address of the work space, the batch.
 _TABLES = ("fns", "base", "s")
+#: Names that the source may use beside its own, and ``math_...``.
+_GIVEN = ("cuda", "device", "tableau", "range", "abs", "min", "max", "int", "len")
 #: Variables in place of what stands in the work space at ``lo.shape``.
 _WITH_TERMS = (ws.WEIGHTS, ws.COMBINE)
 _SHAPE = {"w[lo.shape]": "shape_rows", "w[lo.shape + 1]": "shape_terms"}
@@ -58,8 +61,8 @@ class Numbers:
         Fields of the layout that are places: the row at which an array begins.
     tables : sequence of str
         Fields of the layout that are read from the table ``lo``, in its order; places, in rows.
-    whole : container of str
-        Arrays of the batch that hold whole numbers.
+    arrays : mapping
+        In which of the long arrays (`pkpd.engine.transfer.LONG`) each array of the batch lies.
     switches : mapping
         Fields of the batch that are numbers.
     method : int
@@ -70,7 +73,7 @@ class Numbers:
     constants: Mapping[str, int]
     rows: Mapping[str, int]
     tables: tuple[str, ...]
-    whole: Container[str]
+    arrays: Mapping[str, str]
     switches: Mapping[str, int]
     method: int
     steady: bool = True
@@ -89,9 +92,14 @@ def retarget(numbers: Numbers, model: str) -> str:
     Returns
     -------
     str
-        Functions of the arguments of the solver's, but ``lo, w, q, s, numbers, whole`` in place of the tables: the
-        table of places, both work spaces, where each array of the batch begins, and its two arrays. They are
-        decorated with ``device``, and use ``cuda``, ``tableau`` and the functions ``math_...``.
+        Functions of the arguments of the solver's, but ``lo, w, q, s, ...`` in place of the tables: the table of
+        places, both work spaces, where each array of the batch begins, and the long arrays. They are decorated with
+        ``device``, and use ``cuda``, ``tableau`` and the functions ``math_...``.
+
+    Raises
+    ------
+    NotImplementedError
+        The solver uses a word that has no meaning here.
     """
     here = Path(__file__).parent
     functions: list[ast.FunctionDef] = []
@@ -104,7 +112,20 @@ def retarget(numbers: Numbers, model: str) -> str:
     functions += [f for f in algebra if isinstance(f, ast.FunctionDef) and f.name in _ALGEBRA]
     functions += [f for f in ast.parse(model).body if isinstance(f, ast.FunctionDef)]
     names = {f.name for f in functions}
-    return "\n\n\n".join(ast.unparse(_Rewriter(numbers, names, named).function(f)) for f in functions)
+    rewritten = [_Rewriter(numbers, names, named).function(f) for f in functions]
+    for f in rewritten:
+        _check_names(f, names)
+    return "\n\n\n".join(map(ast.unparse, rewritten))
+
+
+def _check_names(f: ast.FunctionDef, functions: Container[str]) -> None:
+    """Refuse a name that nothing here defines."""
+    found = [node for node in ast.walk(f) if isinstance(node, ast.Name)]
+    own = {a.arg for a in f.args.args} | {node.id for node in found if isinstance(node.ctx, ast.Store)}
+    for node in found:
+        known = node.id in own or node.id in functions or node.id in _GIVEN or node.id.startswith("math_")
+        if not known:
+            raise NotImplementedError(f"`{node.id}` in `{f.name}` has no meaning on a GPU")
 
 
 def _constants(module: ast.Module) -> dict[str, Any]:
@@ -185,7 +206,7 @@ class _Rewriter(ast.NodeTransformer):
             return ast.Constant(0)
         if isinstance(node.value, ast.Attribute) and isinstance(node.value.value, ast.Name):
             if node.value.value.id == "s" and node.value.attr in ws.Batch._fields:
-                array = "whole" if node.value.attr in self.numbers.whole else "numbers"
+                array = self.numbers.arrays[node.value.attr]
                 place = ws.Batch._fields.index(node.value.attr)
                 index = ast.BinOp(_parse(f"s[{place}]"), ast.Add(), self.visit(node.slice))
                 return ast.Subscript(_name(array), index, node.ctx)
@@ -305,7 +326,7 @@ _CODES = tuple(name.upper() for name in ws.FUNCTIONS)
 def _threaded(names: list[str], name: str) -> list[str]:
     """What takes the place of an argument, one of `names`, of a function of the solver."""
     if name == "s":
-        return ["s", "numbers", "whole"]
+        return ["s", *LONG]
     if name == "base":
         return [] if "w" in names else ["w"]
     return [] if name == "fns" else [name]

@@ -173,6 +173,18 @@ def in_pieces() -> dict[str, Any]:
         cuda._SHARE_DATA, cuda._free = kept, free
 
 
+def again() -> dict[str, Any]:
+    """Other people with the same schedule, which is on the GPU already."""
+    model = nonlinear("turnover")
+    program = compile_model(model)
+    schedule = bind(program, people("boluses", "both", "reset"))
+    found = {}
+    for device in ("cpu", "cuda"):
+        predict(program, schedule, with_lag(model), device=device)
+        found[device] = told(predict(program, schedule, with_lag(model, 1.9), device=device))
+    return found
+
+
 DOSES = ("boluses", "infusion", "modelled", "both")
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "exact: doses": lambda: network_of(*DOSES),
@@ -205,6 +217,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "failures": failing,
     "failures: explosion": exploding,
     "in pieces": in_pieces,
+    "the same schedule again": again,
 }  # fmt: skip
 
 

@@ -186,12 +186,21 @@ def test_accept():
     np.testing.assert_array_equal(w[(1 + rows) * WIDTH :].reshape(2, rows, WIDTH), [old, largest])
 
 
+def test_every_function_that_is_not_a_models_is_known_here():
+    assert {name.removeprefix("write_") for name in vars(Lanes) if name.startswith("write_")} == {"weigh", *COMMON}
+
+
 def test_source_that_has_no_meaning_on_a_gpu_is_refused():
     layout = make_layout(Functions(Model(KETAMINE), ("cp",), (), True, False).sizes, EXPLICIT, 1, 4, 2, False)
     constants = layout._asdict()
     switches = dict.fromkeys(("moving", "autonomous", "all_outputs"), 0)
-    numbers = Numbers(constants, {}, (), {n for n in Batch._fields if n.startswith("item")}, switches, EXPLICIT)
-    assert "def solve(patience" in retarget(numbers, "")
+    numbers = Numbers(constants, {}, (), dict.fromkeys(Batch._fields, "whole"), switches, EXPLICIT)
+    stubs = "\n".join(f"def {PREFIX}{name}(w):\n    return" for name in FUNCTIONS if name not in COMMON)
+    assert "def solve(patience" in retarget(numbers, stubs)
+    with pytest.raises(NotImplementedError, match="`model_[a-z]+` in `[a-z]+` has no meaning"):
+        retarget(numbers, "")
+    with pytest.raises(NotImplementedError, match="`elsewhere` in `model_f` has no meaning"):
+        retarget(numbers, stubs + "\ndef model_f(w, a):\n    return elsewhere(a)")
     del constants["closure"]
     with pytest.raises(NotImplementedError, match=r"`lo.closure` has no meaning"):
-        retarget(numbers, "")
+        retarget(numbers, stubs)
