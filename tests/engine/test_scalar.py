@@ -197,7 +197,7 @@ def test_source_that_has_no_meaning_on_a_gpu_is_refused():
     numbers = Numbers(constants, {}, (), dict.fromkeys(Batch._fields, "whole"), switches, EXPLICIT)
     stubs = "\n".join(f"def {PREFIX}{name}(w):\n    return" for name in FUNCTIONS if name not in COMMON)
     assert "def solve(patience" in retarget(numbers, stubs)
-    with pytest.raises(NotImplementedError, match="`model_[a-z]+` in `[a-z]+` has no meaning"):
+    with pytest.raises(NotImplementedError, match=r"`model_[a-z]+` in `[a-z]+` has no meaning"):
         retarget(numbers, "")
     with pytest.raises(NotImplementedError, match="`elsewhere` in `model_f` has no meaning"):
         retarget(numbers, stubs + "\ndef model_f(w, a):\n    return elsewhere(a)")
