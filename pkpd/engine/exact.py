@@ -7,8 +7,6 @@ observed do not change its state by a single bit.
 
 from __future__ import annotations
 
-import numpy as np
-
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import at, call, compiled, observe
 from pkpd.engine.moments import next_observation, store
@@ -28,11 +26,12 @@ def halve(lo, w, q):
         h = w[lo.span + lane]
         norm = w[lo.linear + ws.WIDTH + lane]
         halvings = 0
-        while h * norm > w[lo.theta] and halvings < ws.MOST_HALVINGS:
+        while h * norm > w[lo.theta] and halvings <= ws.MOST_HALVINGS:
             h *= 0.5
             halvings += 1
-        if halvings == ws.MOST_HALVINGS:
-            h, halvings = np.nan, 0
+        if halvings > ws.MOST_HALVINGS:
+            q[lo.too_fast + lane] = 1
+            h, halvings = 0.0, 0
         w[lo.scale + lane] = h
         q[lo.halvings + lane] = halvings
         most = max(most, halvings)

@@ -30,6 +30,7 @@ from pkpd.engine.workspace import (
     ROSENBROCK,
     STEP_TOO_SMALL,
     STIFF,
+    TOO_FAST,
     TOO_MANY_INFUSIONS,
     TOO_MANY_STEPS,
     WIDTH,
@@ -55,6 +56,7 @@ _CAUSES = {
     NO_STEADY_STATE: "no steady state was found: the doses may accumulate without bound",
     TOO_MANY_INFUSIONS: f"more than {OVERLAP} doses of a train overlap at its steady state (lag or duration over II)",
     NOT_A_NUMBER: "the solution is not a number: a rate constant is infinite, or the states grow without bound",
+    TOO_FAST: "a rate constant is so fast, beside the time to cover, that an exact solution would lose its digits",
     BAD_INPUT: "a dose cannot be given (bioavailability, lag, rate or duration is negative or not a number), or a "
     "model event time is not a number",
 }
@@ -188,6 +190,7 @@ def predict(
     functions = program.functions(wrt, exact=exact, moving_covariates=schedule.moving_covariates)
     if method == "exact" and functions.method != "exact":
         raise _not_linear(program, schedule)
+    insists = method == "exact"
     if functions.method == "exact":
         method = "exact"
     run = _Run(program, functions, schedule, table, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
@@ -204,6 +207,11 @@ def predict(
         if len(stiff):
             names[stiff] = functions.method + "rosenbrock"
             run.solve(ROSENBROCK, stiff, may_leave=False)
+    too_fast = everybody[run.verdict == TOO_FAST]
+    if len(too_fast) and not insists:
+        names[too_fast] = "rosenbrock"
+        run.use(program.functions(wrt, exact=False, moving_covariates=schedule.moving_covariates))
+        run.solve(ROSENBROCK, too_fast, may_leave=False)
     return run.prediction(names)
 
 
@@ -238,7 +246,6 @@ class _Run:
         threads: int | None,
     ) -> None:
         self.program, self.schedule, self.values = program, schedule, values
-        self.functions, self.sizes = functions, functions.sizes
         wrt = self.wrt = functions.wrt
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
         self.threads = threads or os.cpu_count() or 1
@@ -251,7 +258,12 @@ class _Run:
         self.verdict = np.zeros(subjects, np.int64)
         self.end_time = np.zeros(subjects)
         self.steps = np.zeros(subjects, np.int64)
-        self.addresses = np.array(self.functions.addresses, np.int64)
+        self.use(functions)
+
+    def use(self, functions: Functions) -> None:
+        """Solve by these functions from now on."""
+        self.functions, self.sizes = functions, functions.sizes
+        self.addresses = np.array(functions.addresses, np.int64)
         self.mode_row, self.modes = self._modes()
 
     def _modes(self) -> tuple[npt.NDArray[np.int64], Floats]:

@@ -189,9 +189,9 @@ def steady_moment(lo, lane, fns, base, w, q, s):
                 w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
         else:
             accelerate(lo, lane, cycles, w)
-            if has_run_away(lo, lane, w):
-                return ws.NO_STEADY_STATE
             settled = change <= 1.0 and cycles > 0 and stays(lo, lane, cycles, w)
+            if settled and has_run_away(lo, lane, w):
+                return ws.NO_STEADY_STATE
         if settled and kind != ws.UNDOSED:
             return end_steady(lo, lane, w, q, s)
         if settled:
@@ -224,7 +224,8 @@ def settle(lo, lane, cycles, w):
         residual = image - w[lo.guess + at]
         w[lo.images + slot * lo.size * ws.WIDTH + at] = image
         w[lo.residuals + slot * lo.size * ws.WIDTH + at] = residual
-        w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
+        if abs(residual) > 1e3 * rtol * abs(image - w[lo.begun + at]):
+            w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
         scale = atol + rtol * size_of(lo, lane, i, w)
         if not abs(residual) <= worst * scale:
             worst = abs(residual) / scale
@@ -313,13 +314,14 @@ def stays(lo, lane, cycles, w):
 
 @compiled
 def has_run_away(lo, lane, w):
-    """Whether a state is guessed so far from its start, beside the most it moved in a cycle, that nothing returns it.
+    """Whether a state ends so far from its start, beside the most it moved in a cycle, that nothing returns it.
 
     A state that grows by the same amount in every cycle changes little beside itself once the guesses are large enough.
+    What a cycle moves it by counts unless it is lost in the rounding of where it stands.
     """
     most = max(1e3, min(1e6, 1e-3 / w[lo.tolerance]))
     for i in range(lo.n):
-        way = abs(w[lo.guess + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
+        way = abs(w[lo.y + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
         if not way <= most * w[lo.moved + i * ws.WIDTH + lane]:
             return True
     return False

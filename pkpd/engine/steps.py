@@ -158,6 +158,8 @@ def looks_stiff(lo, lane, w, q):
 @compiled
 def control(lo, lane, method, patience, limit, w, q):
     """Accept or reject the lane's step and choose its next step size. Returns (accepted, verdict)."""
+    if q[lo.too_fast + lane] == 1:
+        return False, ws.TOO_FAST
     if method == ws.EXACT:
         q[lo.tried + lane] += 1
         for i in range(lo.size):

@@ -57,7 +57,7 @@ CANCELLED = -1
 AS_BOLUS, AT_RATE, OVER_DURATION, AT_MODELLED_RATE, OVER_MODELLED_DURATION, ENDLESS = 1, 2, 3, 4, 5, 6
 # Verdicts.
 DONE, STEP_TOO_SMALL, TOO_MANY_STEPS, BAD_VALUES, BAD_INPUT, STIFF, NO_STEADY_STATE, TOO_MANY_INFUSIONS = range(8)
-NOT_A_NUMBER = 8
+NOT_A_NUMBER, TOO_FAST = 8, 9
 # Kinds of steady state: instead of what is there (SS = 1), on top of it (SS = 2), of an infusion without end, without
 # any doses.
 INSTEAD, ON_TOP, WITHOUT_END, UNDOSED = 1, 2, 3, 4
@@ -77,8 +77,8 @@ FIELDS = 5
 STAGES = (7, 8, 0)
 #: Rows that hold the coefficients of a method.
 TABLEAU = 32
-#: Halvings after which the matrix of a linear part counts as infinite.
-MOST_HALVINGS = 200
+#: Halvings of a span beyond which squaring costs the slow part of a linear system more than nine digits are worth.
+MOST_HALVINGS = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +271,7 @@ class Layout(NamedTuple):
     rejected: int
     found: int
     since: int
+    too_fast: int
     steady: int
     steady_item: int
     window_pointer: int
@@ -283,8 +284,8 @@ class Layout(NamedTuple):
 LANE_DOUBLES = ("step", "stop", "old_error", "last_step", "steady_end", "steady_span")
 #: The same for whole numbers: place in the list of events and their number, infusions that run, whether the lane was
 #: disturbed, steps tried, the counts of the test for stiffness, whether the last step was rejected, whether an
-#: observation waits, steps since the last event; and of a search for a steady state: its kind, its item, place in and
-#: number of its events, cycles so far.
+#: observation waits, steps since the last event, whether the rates are too fast for the matrix exponential; and of a
+#: search for a steady state: its kind, its item, place in and number of its events, cycles so far.
 LANE_INTEGERS = (
     "pointer",
     "count",
@@ -296,6 +297,7 @@ LANE_INTEGERS = (
     "rejected",
     "found",
     "since",
+    "too_fast",
     "steady",
     "steady_item",
     "window_pointer",
