@@ -186,10 +186,8 @@ def test_an_infusion_of_a_century(path: str):
     check(solve(path, rows, max_steps=1_000_000), [10 * (1 - np.exp(-1)), 10, 10, 10 * np.exp(-1)])
 
 
-@pytest.mark.parametrize(
-    ("path", "lag"),
-    [(p, 1e6) for p in PATHS] + [(p, 1e300) if p != "exact" else pytest.param(p, 1e300, marks=LATE) for p in PATHS],
-)
+@EVERY
+@pytest.mark.parametrize("lag", [1e6, 1e300])
 def test_a_dose_that_comes_after_all(path: str, lag: float):
     check(solve(path, [given(), *looks(0.0, 5.0)], lag=lag), [0.0, 0.0])
 

@@ -145,7 +145,6 @@ def test_equals_the_slow_reference():
     np.testing.assert_allclose(got.f, wanted, rtol=1e-8)
 
 
-@pytest.mark.xfail(reason="what does not move at all in a cycle is taken for running away by rounding", strict=True)
 def test_a_sound_steady_state_is_not_refused():
     model, values, subjects = crowd(102, 2, ["plain"], people=200)
     for rtol in (1e-6, 1e-8, 1e-10):
