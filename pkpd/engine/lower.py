@@ -156,6 +156,7 @@ class Lowered:
             time_dependent=int(any(node is not g.zero for node in self.explicit)),
             moving_bolus=int(self._lag_moves()),
             switches=len(self.switches.thresholds),
+            lines=len(self.covariate_nodes) if len(self.covariates) > len(self.covariate_nodes) else 0,
             pattern=len(p.pattern) if p else 0,
             closure=len(p.closure) if p else 0,
             expanded=p.expanded if p else 0,

@@ -34,8 +34,6 @@ class Program:
         What can be predicted: the model's outputs, or the names asked for.
     linear : tuple of str
         States whose equations are linear with coefficients that are constant between events.
-    position : dict
-        Where the solver keeps each state.
     switching_covariates : tuple of int
         Covariates, by index, on which a model event time depends.
     """
@@ -48,7 +46,12 @@ class Program:
         first, states = self.functions(()), tuple(model.states)
         self.linear = tuple(states[i] for i in first.table["linear"])
         self.switching_covariates = tuple(first.table["switching_covariates"])
-        self.position = {states[i]: at for at, i in enumerate(first.table["order"])}
+
+    def position(self, moving_covariates: bool) -> dict[str, int]:
+        """Where the solver keeps each state; that depends on what is linear, hence on how covariates are carried."""
+        states = tuple(self.model.states)
+        order = self.functions((), moving_covariates=moving_covariates).table["order"]
+        return {states[i]: at for at, i in enumerate(order)}
 
     def functions(self, wrt: tuple[str, ...], *, exact: bool = True, moving_covariates: bool = False) -> Functions:
         """The generated functions, with sensitivities to the parameters in `wrt`; see `pkpd.engine.lower.Lowered`."""

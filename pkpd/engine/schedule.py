@@ -118,7 +118,7 @@ class _Binding:
         arrays: dict[str, npt.NDArray[Any]] = {"covariates": covariates, "first_row": events.start[:-1]}
         arrays["start_time"] = events.time[events.start[:-1]] if len(events) else np.zeros(0)
         arrays |= self._items(subject, records, covariates)
-        arrays |= self._doses(dosing_rows(events), subject)
+        arrays |= self._doses(dosing_rows(events), subject, moving)
         arrays["record_output"] = self.meaning.output[records]
         kept = {name: np.ascontiguousarray(a, _kind(a)) for name, a in arrays.items()}
         return Schedule(
@@ -161,11 +161,11 @@ class _Binding:
             "steady_kind": np.where(endless(e)[steady], WITHOUT_END, np.where(e.ss[steady] == 2, ON_TOP, INSTEAD)),
         }
 
-    def _doses(self, dosing: Ints, subject: Ints) -> dict[str, npt.NDArray[Any]]:
+    def _doses(self, dosing: Ints, subject: Ints, moving: bool) -> dict[str, npt.NDArray[Any]]:
         """Every dose into every state, additional doses written out as far as the last row of their subject."""
         e, model = self.events, self.model
         routes, factor = self.meaning.routes, self.meaning.factor
-        position = self.program.position
+        position = self.program.position(moving)
         ways = [(name, way) for name, route in model.routes.items() for way in route.inputs]
         of_route = {name: [i for i, (n, _) in enumerate(ways) if n == name] for name in model.routes}
         widths = np.array([len(of_route[r.name]) if r else 0 for r in routes], np.int64)

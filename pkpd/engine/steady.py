@@ -22,6 +22,8 @@ from pkpd.engine.happenings import add_event, cancel, dose_table, give, start_st
 
 #: Shares of an interval below which two times are one.
 ROUNDING = 1e-9
+#: Cycles that are taken as they come, before any guess is made.
+PLAIN = 2
 
 
 @compiled
@@ -49,11 +51,25 @@ def begin_steady(lo, lane, item, fns, base, w, q, s):
         w[lo.kept + (lo.size + i) * ws.WIDTH + lane] = w[lo.inflow + i * ws.WIDTH + lane]
     q[lo.steady_item + lane] = item
     w[lo.steady_end + lane] = w[lo.t + lane]
+    hold_covariates(lo, lane, w)
     verdict = start_state(lo, lane, fns, base, w)
     if verdict != ws.DONE:
         return verdict
     # On top: what the train adds is its steady state less the one without doses, which is looked for first.
     return begin_search(lo, lane, ws.UNDOSED if kind == ws.ON_TOP else kind, w, q, s)
+
+
+@compiled
+def hold_covariates(lo, lane, w):
+    """Covariates on a line stand still while a steady state is looked for, at what they are at the record."""
+    since = w[lo.t + lane] - w[lo.c + 2 * lo.lines * ws.WIDTH + lane] if lo.lines > 0 else 0.0
+    for j in range(lo.lines):
+        slope = lo.c + (lo.lines + j) * ws.WIDTH + lane
+        w[lo.c + j * ws.WIDTH + lane] += w[slope] * since
+        w[lo.slopes + j * ws.WIDTH + lane] = w[slope]
+        w[slope] = 0.0
+    if lo.lines > 0:
+        w[lo.c + 2 * lo.lines * ws.WIDTH + lane] = w[lo.t + lane]
 
 
 @compiled
@@ -188,10 +204,16 @@ def steady_moment(lo, lane, fns, base, w, q, s):
             for j in range(lo.size):
                 w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
         else:
-            accelerate(lo, lane, cycles, w)
+            if cycles < PLAIN:
+                for j in range(lo.size):
+                    w[lo.guess + j * ws.WIDTH + lane] = w[lo.y + j * ws.WIDTH + lane]
+            else:
+                accelerate(lo, lane, cycles, w)
             settled = change <= 1.0 and cycles > 0 and stays(lo, lane, cycles, w)
-            if settled and has_run_away(lo, lane, w):
-                return ws.NO_STEADY_STATE
+            if settled:
+                verdict, settled = look_back(lo, lane, cycles, w)
+                if verdict != ws.DONE:
+                    return verdict
         if settled and kind != ws.UNDOSED:
             return end_steady(lo, lane, w, q, s)
         if settled:
@@ -206,7 +228,7 @@ def steady_moment(lo, lane, fns, base, w, q, s):
 
 @compiled
 def size_of(lo, lane, i, w):
-    """How large a component is: now, or a thousandth of what it was in this cycle, at the start, or in any change."""
+    """How large a component is: now, or a thousandth of what it was in this cycle, at the start, in a first change."""
     at = i * ws.WIDTH + lane
     before = max(w[lo.tolerance + 2 + at], abs(w[lo.begun + at]), w[lo.moved + at])
     return max(abs(w[lo.y + at]), 1e-3 * before)
@@ -224,7 +246,7 @@ def settle(lo, lane, cycles, w):
         residual = image - w[lo.guess + at]
         w[lo.images + slot * lo.size * ws.WIDTH + at] = image
         w[lo.residuals + slot * lo.size * ws.WIDTH + at] = residual
-        if abs(residual) > 1e3 * rtol * abs(image - w[lo.begun + at]):
+        if cycles <= PLAIN:
             w[lo.moved + at] = max(w[lo.moved + at], abs(residual))
         scale = atol + rtol * size_of(lo, lane, i, w)
         if not abs(residual) <= worst * scale:
@@ -313,18 +335,25 @@ def stays(lo, lane, cycles, w):
 
 
 @compiled
-def has_run_away(lo, lane, w):
-    """Whether a state ends so far from its start, beside the most it moved in a cycle, that nothing returns it.
+def look_back(lo, lane, cycles, w):
+    """Whether the way from the start can be believed, beside what the first cycles, as they came, moved each state by.
 
     A state that grows by the same amount in every cycle changes little beside itself once the guesses are large enough.
-    What a cycle moves it by counts unless it is lost in the rounding of where it stands.
+    Where one stands very far off, its last change must be small beside its first ones too. Returns (verdict, settled).
     """
     most = max(1e3, min(1e6, 1e-3 / w[lo.tolerance]))
+    newest = lo.residuals + (cycles % (ws.MEMORY + 1)) * lo.size * ws.WIDTH + lane
     for i in range(lo.n):
-        way = abs(w[lo.y + i * ws.WIDTH + lane] - w[lo.begun + i * ws.WIDTH + lane])
-        if not way <= most * w[lo.moved + i * ws.WIDTH + lane]:
-            return True
-    return False
+        start, present = w[lo.begun + i * ws.WIDTH + lane], w[lo.y + i * ws.WIDTH + lane]
+        way = abs(present - start)
+        if way <= 10.0 * w[lo.tolerance] * max(abs(start), abs(present)):
+            continue
+        moved = w[lo.moved + i * ws.WIDTH + lane]
+        if not way <= 1e10 * moved:
+            return ws.NO_STEADY_STATE, False
+        if way > most * moved and abs(w[newest + i * ws.WIDTH]) > 1e-6 * moved:
+            return ws.DONE, False
+    return ws.DONE, True
 
 
 @compiled
@@ -339,6 +368,8 @@ def end_steady(lo, lane, w, q, s):
         if on_top:
             w[lo.y + at] += w[lo.kept + at]
             w[lo.inflow + at] += w[lo.kept + lo.size * ws.WIDTH + at]
+    for j in range(lo.lines):
+        w[lo.c + (lo.lines + j) * ws.WIDTH + lane] = w[lo.slopes + j * ws.WIDTH + lane]
     q[lo.steady + lane] = 0
     q[lo.fresh + lane] = 1
     w[lo.t + lane] = end

@@ -98,6 +98,7 @@ class Sizes:
     time_dependent: int
     moving_bolus: int
     switches: int
+    lines: int
     pattern: int
     closure: int
     expanded: int
@@ -176,6 +177,7 @@ class Layout(NamedTuple):
     wrt: int
     parameters: int
     covariates: int
+    lines: int
     observables: int
     stored: int
     entries: int
@@ -197,6 +199,7 @@ class Layout(NamedTuple):
     place: int
     p: int
     c: int
+    slopes: int
     amount: int
     h: int
     t: int
@@ -324,6 +327,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "place": 1,
         "p": size.parameters,
         "c": size.covariates,
+        "slopes": size.lines,
         "amount": 2,
         "h": size.hoisted,
         "t": 1,
@@ -400,6 +404,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         wrt=wrt,
         parameters=size.parameters,
         covariates=size.covariates,
+        lines=size.lines,
         observables=size.observables,
         stored=stored,
         entries=size.jacobian,
