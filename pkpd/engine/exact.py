@@ -109,6 +109,9 @@ def advance(lo, inner, out, fns, base, w, q, s):
     if modal:
         fed = lo.steady_feed > 0
         for lane in range(ws.WIDTH):
+            if w[lo.span + lane] * w[lo.linear + ws.WIDTH + lane] > w[lo.theta] * 2.0**ws.MOST_HALVINGS:
+                # An eigenvalue is no better than the rounding of the largest one.
+                q[lo.too_fast + lane] = 1
             fed = fed or (q[lo.running + lane] > 0 and q[lo.subject + lane] >= 0)
             modal = modal and (w[lo.modal + lane] == 1.0 or q[lo.subject + lane] < 0)
         which = (ws.MODAL_INNER if fed else ws.MODAL_INNER_FREE) if inner else (ws.MODAL if fed else ws.MODAL_FREE)
@@ -148,5 +151,5 @@ def observe_exactly(lo, fns, base, w, q, s):
         for lane in range(ws.WIDTH):
             if q[lo.found + lane] == 1:
                 i = q[lo.pointer + lane]
-                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
+                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, q, s)
                 q[lo.pointer + lane] = i + 1

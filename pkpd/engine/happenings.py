@@ -28,7 +28,25 @@ def load_subject(lo, lane, subject, fns, base, w, q, s):
     verdict = make_events(lo, lane, subject, fns, base, w, q, s)
     if verdict != ws.DONE:
         return verdict
-    return start_state(lo, lane, fns, base, w)
+    verdict = start_state(lo, lane, fns, base, w)
+    find_floor(lo, lane, subject, w, s)
+    return verdict
+
+
+@compiled
+def find_floor(lo, lane, subject, w, s):
+    """What counts as large in every component, beside its own largest value: a thousandth of what is given, or of 1."""
+    most = 0.0
+    for i in range(lo.n):
+        most = max(most, abs(w[lo.y + i * ws.WIDTH + lane]))
+    for d in range(s.dose_start[subject + 1] - s.dose_start[subject]):
+        o = lo.dose + d * lo.stride * ws.WIDTH + lane
+        span = w[o + (2 + 3 * lo.wrt) * ws.WIDTH]
+        most = max(most, abs(w[o]) * (span if span > 0.0 else 1.0))
+    w[lo.floor + lane] = 1e-3 * (min(most, 1.0) if most > 0.0 else 1.0)
+    for i in range(lo.size):
+        largest = lo.tolerance + 2 + i * ws.WIDTH + lane
+        w[largest] = max(w[largest], w[lo.floor + lane])
 
 
 @compiled
@@ -73,7 +91,9 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
     evaluated, given, when = -1, -1.0, 0.0
     while item < last_item or dose < last_dose:
         if dose == last_dose or (item < last_item and s.item_time[item] < s.dose_time[dose]):
-            add_event(lo, lane, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
+            add_event(lo, lane, 0, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
+            if s.item_kind[item] == ws.OBSERVATION:
+                q[lo.left + lane] += 1
             item += 1
             count += 1
             continue
@@ -87,17 +107,18 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
         start, duration, verdict = read_dose(lo, lane, dose, d, w, s)
         if verdict != ws.DONE:
             return verdict
+        duration = fit_to_clock(lo, lane, d, start, duration, w)
         if s.dose_mode[dose] == ws.ENDLESS:
             dose += 1
             continue
         # A dose moved by a lag, and an additional dose, come before the records of their time.
         key = s.dose_key[dose] if start == s.dose_time[dose] else -1.0
         if duration > 0.0:
-            add_event(lo, lane, count, start, key, ws.INFUSION, dose, w, q)
-            add_event(lo, lane, count + 1, start + duration, -2.0, ws.INFUSION_END, dose, w, q)
+            add_event(lo, lane, 0, count, start, key, ws.INFUSION, dose, w, q)
+            add_event(lo, lane, 0, count + 1, start + duration, -2.0, ws.INFUSION_END, dose, w, q)
             count += 2
         else:
-            add_event(lo, lane, count, start, key, ws.BOLUS, dose, w, q)
+            add_event(lo, lane, 0, count, start, key, ws.BOLUS, dose, w, q)
             count += 1
         dose += 1
     set_covariates(lo, lane, s.first_row[subject], w, s)
@@ -121,7 +142,7 @@ def make_switches(lo, lane, fns, base, w, q, s):
         w[lo.flags + i * ws.WIDTH + lane] = 1.0 if passed else 0.0
         if not passed and np.isfinite(time):
             # Before everything else of its time where the comparison includes it, else after.
-            add_event(lo, lane, count, time, -3.0 if s.inclusive[i] == 1 else 1e300, ws.SWITCH, i, w, q)
+            add_event(lo, lane, 0, count, time, -3.0 if s.inclusive[i] == 1 else 1e300, ws.SWITCH, i, w, q)
             count += 1
     return count, ws.DONE
 
@@ -152,10 +173,10 @@ def jump(lo, lane, j, moved, w):
 
 
 @compiled
-def add_event(lo, lane, at, time, key, kind, index, w, q):
-    """Insert into the lane's list, which is kept sorted by (time, key); it nearly is already."""
+def add_event(lo, lane, first, at, time, key, kind, index, w, q):
+    """Insert into the lane's list, which is kept sorted by (time, key) from `first` on; it nearly is already."""
     i = at
-    while i > 0:
+    while i > first:
         before = lo.event_time + (i - 1) * ws.WIDTH + lane
         if w[before] < time or (w[before] == time and w[lo.event_key + (i - 1) * ws.WIDTH + lane] <= key):
             break
@@ -227,6 +248,28 @@ def read_dose(lo, lane, dose, d, w, s):
         w[o + (1 + lo.wrt + j) * ws.WIDTH] = dlag
         w[o + (1 + 2 * lo.wrt + j) * ws.WIDTH] = dlag + dspan
     return s.dose_time[dose] + lag, span if infusion else 0.0, ws.DONE
+
+
+@compiled
+def fit_to_clock(lo, lane, d, start, duration, w):
+    """Let an infusion deliver all of its amount between two times that the clock can tell apart; if none are, at once.
+
+    At a time t the clock goes in steps of some 1e-16 t. Returns the duration.
+    """
+    if duration == 0.0:
+        return duration
+    o = lo.dose + d * lo.stride * ws.WIDTH + lane
+    value, span = w[o], (start + duration) - start
+    if span > 0.0:
+        for j in range(1 + lo.wrt):
+            w[o + j * ws.WIDTH] *= duration / span
+        return duration
+    for j in range(lo.wrt):
+        longer = w[o + (1 + 2 * lo.wrt + j) * ws.WIDTH] - w[o + (1 + lo.wrt + j) * ws.WIDTH]
+        w[o + (1 + j) * ws.WIDTH] = w[o + (1 + j) * ws.WIDTH] * duration + value * longer
+    w[o] = value * duration
+    w[o + (2 + 3 * lo.wrt) * ws.WIDTH] = 0.0
+    return 0.0
 
 
 @compiled

@@ -21,7 +21,7 @@ from __future__ import annotations
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import accept, at, call, compiled, hoist, rhs
 from pkpd.engine.exact import exact_step, linear, observe_exactly
-from pkpd.engine.moments import fail, fill, happen
+from pkpd.engine.moments import fail, fill, happen, next_stop
 from pkpd.engine.steps import choose_step, control, end, explicit_step, interpolate, rosenbrock_step
 
 
@@ -40,29 +40,29 @@ def solve(method, patience, limit, first, last, lo, fns, base, w, q, s):
         busy, disturbed = False, False
         for lane in range(ws.WIDTH):
             w[lo.step + lane] = 1.0
-            state = lo.subject + lane
-            if q[state] < 0:
+            if q[lo.subject + lane] < 0 or q[lo.fresh + lane] == 0:
                 continue
-            fresh = q[lo.fresh + lane] == 1
-            disturbed = disturbed or fresh
-            choose_step(lo, lane, w, q)
-            if fresh:
-                q[lo.since + lane] = 0
-            q[lo.fresh + lane] = 0
+            w[lo.stop + lane] = next_stop(lo, lane, w, q)
+            q[lo.since + lane] = 0
+            disturbed = True
+        if disturbed:
+            hoist(lo, fns, base)
+            linear(lo, fns, base)
+            if method != ws.EXACT:
+                rhs(lo, fns, base, lo.t, lo.y, lo.k)
+        for lane in range(ws.WIDTH):
+            if q[lo.subject + lane] < 0:
+                continue
             if not w[lo.stop + lane] > w[lo.t + lane]:
                 fail(lo, lane, ws.DONE, w, q, s)
-                w[lo.step + lane] = 1.0
                 continue
+            choose_step(lo, lane, w, q)
+            q[lo.fresh + lane] = 0
             busy = True
         if not busy:
             if subject >= last:
                 return
             continue
-        if disturbed:
-            hoist(lo, fns, base)
-            linear(lo, fns, base)
-            if method == ws.EXPLICIT:
-                rhs(lo, fns, base, lo.t, lo.y, lo.k)
         if method == ws.EXPLICIT:
             explicit_step(lo, fns, base, w, q, s)
         elif method == ws.ROSENBROCK:

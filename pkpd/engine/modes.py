@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 #: How much larger than the result its terms may be: what is left of sixteen digits is more than any solver's.
 MOST_LOST = 1e4
-#: How far an eigenvector may be from one, beside its eigenvalue.
-MOST_RESIDUAL = 1e-9
 #: Below, (e^x - 1) / x is summed as a series.
 _SMALL = 1e-4
 
@@ -120,13 +118,8 @@ def decompose(
         regular = np.linalg.slogdet(vectors)[1] > -700.0
         rows, eigenvalues, vectors = rows[regular], eigenvalues[regular], vectors[regular]
         inverse = np.linalg.inv(vectors)
-        natural = _natural(matrices[rows])
         lost = np.abs(vectors) @ np.abs(inverse)
-        fit = ~np.any(lost > MOST_LOST * natural, axis=(1, 2)) & np.isfinite(lost).all(axis=(1, 2))
-        # A slow mode of a matrix with very fast rates may be no more than rounding.
-        residual = np.abs(matrices[rows] @ vectors - vectors * eigenvalues[:, None, :])
-        size = np.where(np.isfinite(natural), natural, 0.0) @ np.abs(vectors) * np.abs(eigenvalues)[:, None, :]
-        fit &= ~np.any(residual > MOST_RESIDUAL * size, axis=(1, 2))
+        fit = ~np.any(lost > MOST_LOST * _natural(matrices[rows]), axis=(1, 2)) & np.isfinite(lost).all(axis=(1, 2))
     rows, eigenvalues, vectors, inverse = rows[fit], eigenvalues[fit], vectors[fit], inverse[fit]
     table[rows] = np.concatenate(
         [np.ones((len(rows), 1)), eigenvalues, vectors.reshape(-1, m * m), inverse.reshape(-1, m * m)], axis=1

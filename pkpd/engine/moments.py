@@ -29,18 +29,22 @@ def apply(lo, lane, kind, index, fns, base, w, q, s):
 
 @compiled
 def next_stop(lo, lane, w, q):
-    """The time of the next event that is more than an observation, else of the last observation."""
+    """The time of the next event that is more than an observation, or of the last observation if that is earlier."""
     if q[lo.steady + lane] != 0:
         i = q[lo.window_pointer + lane]
         return w[lo.window_time + i * ws.WIDTH + lane] if i < q[lo.window_count + lane] else w[lo.steady_end + lane]
-    count = q[lo.count + lane]
-    for i in range(q[lo.pointer + lane], count):
+    if q[lo.left + lane] == 0:
+        return w[lo.t + lane]
+    seen = 0
+    for i in range(q[lo.pointer + lane], q[lo.count + lane]):
         kind = q[lo.event_kind + i * ws.WIDTH + lane]
-        if kind not in (ws.OBSERVATION, ws.CANCELLED):
-            return w[lo.event_time + i * ws.WIDTH + lane]
-    for i in range(count - 1, -1, -1):
-        if q[lo.event_kind + i * ws.WIDTH + lane] == ws.OBSERVATION:
-            return w[lo.event_time + i * ws.WIDTH + lane]
+        time = w[lo.event_time + i * ws.WIDTH + lane]
+        if kind == ws.OBSERVATION:
+            seen += 1
+            if seen == q[lo.left + lane]:
+                return time
+        elif kind != ws.CANCELLED:
+            return time
     return w[lo.t + lane]
 
 
@@ -73,8 +77,9 @@ def next_observation(lo, lane, w, q):
 
 
 @compiled
-def store(lo, lane, index, w, s):
+def store(lo, lane, index, w, q, s):
     """Copy the lane's observables to the results: all of them, or the record's own where one each is kept."""
+    q[lo.left + lane] -= 1
     record = s.item_index[index]
     chosen = s.record_output[record]
     for k in range(lo.stored):
@@ -135,7 +140,7 @@ def happen(lo, fns, base, w, q, s):
         for lane in range(ws.WIDTH):
             if q[lo.subject + lane] >= 0 and q[lo.found + lane] == 1:
                 i = q[lo.pointer + lane]
-                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
+                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, q, s)
                 q[lo.pointer + lane] = i + 1
 
 

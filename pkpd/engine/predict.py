@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 METHODS = {"explicit": EXPLICIT, "rosenbrock": ROSENBROCK, "exact": EXACT}
 _TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed(), EXACT: np.zeros(1)}
+#: In place of none: it keeps nothing from being divided by nothing.
+_NO_ATOL = 1e-290
 #: Relative change of a steady state that counts as none where everything else is exact.
 _STEADY = 1e-13
 #: Subjects that one thread takes at a time.
@@ -151,9 +153,9 @@ def predict(
     sensitivities
         True: derivatives with respect to every parameter; or the names of some.
     rtol, atol
-        Tolerances of the solver, per component of the state and of its sensitivities; `atol` defaults to
-        ``rtol * 1e-8``, on top of which a component is never controlled more tightly than 1e-5 rtol of its largest
-        value so far.
+        Tolerances of the solver, per component of the state and of its sensitivities. Nothing is controlled more
+        tightly than 1e-5 rtol of the largest value the component has had, or of a thousandth of the largest dose or
+        starting value of the subject (of 1, where these are larger); `atol`, if given, comes on top.
     threads
         None: as many as there are processors. The numbers do not depend on it.
     method
@@ -193,7 +195,7 @@ def predict(
     insists = method == "exact"
     if functions.method == "exact":
         method = "exact"
-    run = _Run(program, functions, schedule, table, rtol, rtol * 1e-8 if atol is None else atol, max_steps, threads)
+    run = _Run(program, functions, schedule, table, rtol, _NO_ATOL if atol is None else atol, max_steps, threads)
     run.device, run.exact = device, exact
     everybody = np.arange(len(schedule.subjects), dtype=np.int64)
     names = np.full(len(everybody), functions.method, dtype="U18")

@@ -95,7 +95,7 @@ class Functions:
             lowered.write(lanes)
             return lowered.table(), str(lanes), FUNCTIONS
 
-        key = [model.hash, *observables, "wrt", *wrt, f"exact {exact}", f"moving covariates {moving_covariates}"]
+        key = [repr(part) for part in (model.hash, observables, wrt, exact, moving_covariates)]
         self._code = machine.obtain(key, ("graph", "lanes", "lower", "linear", "modes", "switches"), make)
         self.addresses = [self._code.address(name) for name in FUNCTIONS]
         self.table = self._code.table
@@ -183,7 +183,7 @@ class Solver:
         import ctypes
 
         def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
-            print("pkpd: compiling the solvers for this machine (once, about 15 s) ...", file=sys.stderr, flush=True)
+            print("pkpd: compiling the solvers for this machine (once, about 10 s) ...", file=sys.stderr, flush=True)
             from pkpd.engine.translate import solver_code
 
             symbol, text = solver_code()

@@ -24,6 +24,8 @@ from pkpd.engine.happenings import add_event, cancel, dose_table, give, start_st
 ROUNDING = 1e-9
 #: Cycles that are taken as they come, before any guess is made.
 PLAIN = 2
+#: How far a guess may leap, beside what it leaps from.
+LEAP = 30.0
 
 
 @compiled
@@ -150,7 +152,7 @@ def begin_cycle(lo, lane, w, q, s, first):
         w[lo.y + i * ws.WIDTH + lane] = value
         if q[lo.steady + lane] in (ws.INSTEAD, ws.ON_TOP):
             # What earlier guesses reached, which may be far off, must not loosen the control of this cycle.
-            w[lo.tolerance + 2 + i * ws.WIDTH + lane] = abs(value)
+            w[lo.tolerance + 2 + i * ws.WIDTH + lane] = max(abs(value), w[lo.floor + lane])
     stop_inflow(lo, lane, w)
     subject = q[lo.subject + lane]
     for dose in range(s.dose_start[subject], s.dose_start[subject + 1]):
@@ -167,8 +169,8 @@ def begin_cycle(lo, lane, w, q, s, first):
             running, _ = overhang(offset, duration, span)
             if running > ws.OVERLAP:
                 return ws.TOO_MANY_INFUSIONS
-            if first:
-                q[lo.running + lane] += running
+        if first:
+            q[lo.running + lane] += running
         target = s.input_state[s.dose_input[dose]]
         w[lo.inflow + target * ws.WIDTH + lane] += running * w[o]
         for j in range(lo.wrt):
@@ -230,8 +232,14 @@ def steady_moment(lo, lane, fns, base, w, q, s):
 def size_of(lo, lane, i, w):
     """How large a component is: now, or a thousandth of what it was in this cycle, at the start, in a first change."""
     at = i * ws.WIDTH + lane
-    before = max(w[lo.tolerance + 2 + at], abs(w[lo.begun + at]), w[lo.moved + at])
-    return max(abs(w[lo.y + at]), 1e-3 * before)
+    return max(abs(w[lo.y + at]), 1e-3 * max(w[lo.tolerance + 2 + at], scale_of(lo, lane, i, w)))
+
+
+@compiled
+def scale_of(lo, lane, i, w):
+    """How large a component of a steady state is, to weigh its changes by."""
+    at = i * ws.WIDTH + lane
+    return max(abs(w[lo.y + at]), abs(w[lo.begun + at]), w[lo.moved + at])
 
 
 @compiled
@@ -272,7 +280,7 @@ def accelerate(lo, lane, cycles, w):
         column = lo.basis + j * size * ws.WIDTH + lane
         norm = 0.0
         for i in range(size):
-            largest = w[lo.tolerance + 2 + i * ws.WIDTH + lane]
+            largest = scale_of(lo, lane, i, w)
             value = (w[later + i * ws.WIDTH] - w[earlier + i * ws.WIDTH]) / largest if largest > 0.0 else 0.0
             w[column + i * ws.WIDTH] = value
             norm += value * value
@@ -294,7 +302,7 @@ def accelerate(lo, lane, cycles, w):
         product = 0.0
         for i in range(size):
             w[column + i * ws.WIDTH] /= norm
-            largest = w[lo.tolerance + 2 + i * ws.WIDTH + lane]
+            largest = scale_of(lo, lane, i, w)
             if largest > 0.0:
                 product += w[column + i * ws.WIDTH] * w[newest + i * ws.WIDTH] / largest
         w[lo.small + (j * ws.MEMORY + j) * ws.WIDTH + lane] = norm
@@ -307,6 +315,7 @@ def accelerate(lo, lane, cycles, w):
             value -= w[lo.small + (j * ws.MEMORY + k) * ws.WIDTH + lane] * weight
         value /= w[lo.small + (j * ws.MEMORY + j) * ws.WIDTH + lane]
         w[lo.small + (ws.MEMORY * (ws.MEMORY + 1) + j) * ws.WIDTH + lane] = value
+    farthest = LEAP
     for i in range(size):
         value = w[lo.y + i * ws.WIDTH + lane]
         for j in range(used):
@@ -317,6 +326,12 @@ def accelerate(lo, lane, cycles, w):
         # An amount stays one: a guess below zero could end in a steady state that only exists there.
         image = w[lo.y + i * ws.WIDTH + lane]
         w[lo.guess + i * ws.WIDTH + lane] = image if i < lo.n and value < 0.0 <= image else value
+        if i < lo.n and abs(value - image) > farthest * scale_of(lo, lane, i, w):
+            farthest = abs(value - image) / scale_of(lo, lane, i, w)
+    if farthest > LEAP:
+        for i in range(size):
+            at = i * ws.WIDTH + lane
+            w[lo.guess + at] = w[lo.y + at] + (w[lo.guess + at] - w[lo.y + at]) * (LEAP / farthest)
 
 
 @compiled
@@ -341,7 +356,7 @@ def look_back(lo, lane, cycles, w):
     A state that grows by the same amount in every cycle changes little beside itself once the guesses are large enough.
     Where one stands very far off, its last change must be small beside its first ones too. Returns (verdict, settled).
     """
-    most = max(1e3, min(1e6, 1e-3 / w[lo.tolerance]))
+    most = max(200.0, min(1e6, 1e-3 / w[lo.tolerance]))
     newest = lo.residuals + (cycles % (ws.MEMORY + 1)) * lo.size * ws.WIDTH + lane
     for i in range(lo.n):
         start, present = w[lo.begun + i * ws.WIDTH + lane], w[lo.y + i * ws.WIDTH + lane]
@@ -374,6 +389,7 @@ def end_steady(lo, lane, w, q, s):
     q[lo.fresh + lane] = 1
     w[lo.t + lane] = end
     if without_end:
+        q[lo.running + lane] = 0
         stop_inflow(lo, lane, w)
         return ws.DONE
     subject = q[lo.subject + lane]
@@ -400,5 +416,5 @@ def end_steady(lo, lane, w, q, s):
 @compiled
 def push(lo, lane, time, key, kind, dose, w, q):
     """Add an event to those still to come."""
-    add_event(lo, lane, q[lo.count + lane], time, key, kind, dose, w, q)
+    add_event(lo, lane, q[lo.pointer + lane], q[lo.count + lane], time, key, kind, dose, w, q)
     q[lo.count + lane] += 1

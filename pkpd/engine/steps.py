@@ -7,7 +7,7 @@ import numpy as np
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import at, call, compiled, observe, rhs, weigh
 from pkpd.engine.exact import advance, find_amplitudes
-from pkpd.engine.moments import end, next_observation, next_stop, store
+from pkpd.engine.moments import end, next_observation, store
 
 
 @compiled
@@ -205,23 +205,36 @@ def control(lo, lane, method, patience, limit, w, q):
 @compiled
 def choose_step(lo, lane, w, q):
     """The step to try: what the control asks for, but never past the next stop nor leaving a sliver before it."""
-    stop = next_stop(lo, lane, w, q) if q[lo.fresh + lane] else w[lo.stop + lane]
-    w[lo.stop + lane] = stop
+    stop = w[lo.stop + lane]
     left = stop - w[lo.t + lane]
-    if lo.solved == 0:
+    if lo.solved == 0 or left <= 1e-12 * abs(stop):
         w[lo.step + lane] = left
         return
     h = w[lo.last_step + lane]
     if q[lo.fresh + lane]:
         # What follows an event need not be smooth (a power of something that starts at 0), which no estimate of an
-        # error can see in one large step: begin small.
+        # error can see in one large step: begin small. Nor may the first step jump over all that is fast.
         h = min(h, 1e-3 * left) if h > 0.0 else 1e-3 * left
+        rate = fastest_change(lo, lane, w)
+        h = min(h, 1.0 / rate) if rate * h > 1.0 else h
         w[lo.last_step + lane] = h
     if h >= left * 0.9999999:
         h = left
     elif 2.0 * h > left:
         h = 0.5 * left
     w[lo.step + lane] = h
+
+
+@compiled
+def fastest_change(lo, lane, w):
+    """The largest derivative (in k) beside its state, or a thousandth of the most that this has been."""
+    rate = 0.0
+    for i in range(lo.solved):
+        at = i * ws.WIDTH + lane
+        size = max(abs(w[lo.y + at]), 1e-3 * w[lo.tolerance + 2 + at])
+        if size > 0.0:
+            rate = max(rate, abs(w[lo.k + at]) / size)
+    return rate if np.isfinite(rate) else 0.0
 
 
 @compiled
@@ -265,5 +278,5 @@ def interpolate(lo, dense, scaled, fns, base, w, q, s):
         for lane in range(ws.WIDTH):
             if q[lo.found + lane] == 1:
                 i = q[lo.pointer + lane]
-                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, s)
+                store(lo, lane, q[lo.event_index + i * ws.WIDTH + lane], w, q, s)
                 q[lo.pointer + lane] = i + 1

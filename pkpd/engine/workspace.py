@@ -254,6 +254,7 @@ class Layout(NamedTuple):
     stop: int
     old_error: int
     last_step: int
+    floor: int
     steady_end: int
     steady_span: int
     doubles: int
@@ -275,6 +276,7 @@ class Layout(NamedTuple):
     found: int
     since: int
     too_fast: int
+    left: int
     steady: int
     steady_item: int
     window_pointer: int
@@ -284,11 +286,11 @@ class Layout(NamedTuple):
 
 
 #: One number a lane, each in a row of its own; all are cleared when a lane takes a subject.
-LANE_DOUBLES = ("step", "stop", "old_error", "last_step", "steady_end", "steady_span")
+LANE_DOUBLES = ("step", "stop", "old_error", "last_step", "floor", "steady_end", "steady_span")
 #: The same for whole numbers: place in the list of events and their number, infusions that run, whether the lane was
 #: disturbed, steps tried, the counts of the test for stiffness, whether the last step was rejected, whether an
-#: observation waits, steps since the last event, whether the rates are too fast for the matrix exponential; and of a
-#: search for a steady state: its kind, its item, place in and number of its events, cycles so far.
+#: observation waits, steps since the last event, whether the rates are too fast for the matrix exponential,
+#: observations left; and of a search for a steady state: its kind, its item, place in and number of its events, cycles.
 LANE_INTEGERS = (
     "pointer",
     "count",
@@ -301,6 +303,7 @@ LANE_INTEGERS = (
     "found",
     "since",
     "too_fast",
+    "left",
     "steady",
     "steady_item",
     "window_pointer",

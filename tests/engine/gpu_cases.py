@@ -194,7 +194,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "exact: resets and covariates": lambda: network_of("reset", "weight"),
     "exact: one thread idle": lambda: network_of("boluses"),
     "hybrid: doses": lambda: nonlinear_of("turnover", *DOSES),
-    "hybrid: steady states": lambda: nonlinear_of("turnover", "steady", "on top"),
+    "hybrid: steady states": lambda: nonlinear_of("turnover", "steady", "on top", "endless"),
     "hybrid: resets and covariates": lambda: nonlinear_of("turnover", "reset", "weight"),
     "hybrid: everything": everything,
     "hybrid: locf": lambda: nonlinear_of("turnover", "weight", carry="locf"),

@@ -193,7 +193,6 @@ def test_eigenvalues_that_are_nearly_or_quite_the_same(apart: float):
     assert got.steps[0] < 500
 
 
-@pytest.mark.xfail(reason="an infusion without end does not count as running, so nothing feeds the modes", strict=True)
 def test_steady_state_of_an_infusion_without_end():
     model = network_with_effects(2)
     values = draw_values(np.random.default_rng(3), model, "plain")

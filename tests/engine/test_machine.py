@@ -283,7 +283,6 @@ def test_the_name_of_a_file_depends_on_all_that_made_it():
     assert imported_by("translate", "kernel") <= {*keys["solver"]} | always
 
 
-@pytest.mark.xfail(reason="what is observed and what is differentiated by run into each other", strict=True)
 def test_names_do_not_run_into_each_other(folder):
     """A parameter may be called like a word of the key."""
     model = Model("""
