@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from pkpd.engine.predict import Failure, Prediction, predict
+from pkpd.engine.predict import predict
+from pkpd.engine.prediction import Failure, Prediction
 from pkpd.engine.program import Program, compile_model
 from pkpd.engine.schedule import Schedule, bind
 from pkpd.engine.second import predict_second

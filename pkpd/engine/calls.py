@@ -10,6 +10,7 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
 
 from pkpd.engine import workspace as ws
+from pkpd.engine.layout import Layout
 
 #: How the functions of the solver are compiled: they are called from compiled code only, so no wrappers for Python.
 OPTIONS: dict[str, Any] = {
@@ -69,7 +70,7 @@ _WHOLE_FAMILIES = ("item_start", "item_kind", "item_index", "dose_start", "dose_
 _WHOLE_OTHERS = ("dose_mode", "steady_row", "steady_kind")
 _NUMBERS = ("moving", "autonomous", "all_outputs")
 #: Sizes of the problem and where things are in the work space.
-LAYOUT = Table("Layout", dict.fromkeys(ws.Layout._fields, nb.int64))
+LAYOUT = Table("Layout", dict.fromkeys(Layout._fields, nb.int64))
 #: The subjects' data and results.
 BATCH = Table(
     "Batch",

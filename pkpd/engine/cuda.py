@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pkpd.engine.layout import Layout, make_layout
 from pkpd.engine.retarget import Numbers, retarget
 from pkpd.engine.scalar import Scalar
 from pkpd.engine.transfer import Transfer, long_of, pieces
-from pkpd.engine.workspace import WIDTH, Layout, make_layout
+from pkpd.engine.workspace import WIDTH
 from pkpd.errors import SolveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:

@@ -5,37 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pkpd.engine.layout import make_layout
 from pkpd.engine.modes import decompose
+from pkpd.engine.prediction import CAUSES, Failure, Prediction
 from pkpd.engine.program import Functions, Program, solver
 from pkpd.engine.schedule import Schedule
 from pkpd.engine.tableaus import RODAS5P, TSIT5
 from pkpd.engine.workspace import (
-    BAD_INPUT,
-    BAD_VALUES,
     COVARIATES,
     DONE,
     EXACT,
     EXPLICIT,
     LONG_PATIENCE,
-    NO_STEADY_STATE,
-    NOT_A_NUMBER,
-    OVERLAP,
     PATIENCE,
     ROSENBROCK,
-    STEP_TOO_SMALL,
     STIFF,
     TOO_FAST,
-    TOO_MANY_INFUSIONS,
-    TOO_MANY_STEPS,
     WIDTH,
     Batch,
-    make_layout,
 )
 from pkpd.errors import SolveError, did_you_mean
 
@@ -51,82 +43,6 @@ _NO_ATOL = 1e-290
 _STEADY = 1e-13
 #: Subjects that one thread takes at a time.
 _PIECE = 32 * WIDTH
-_CAUSES = {
-    STEP_TOO_SMALL: "the step size fell below what the time can resolve: the solution grows without bound or jumps",
-    TOO_MANY_STEPS: "more than {limit} steps: the equations oscillate or their rates are extreme",
-    BAD_VALUES: "the initial state is not a number",
-    NO_STEADY_STATE: "no steady state was found: the doses may accumulate without bound",
-    TOO_MANY_INFUSIONS: f"more than {OVERLAP} doses of a train overlap at its steady state (lag or duration over II)",
-    NOT_A_NUMBER: "the solution is not a number: a rate constant is infinite, or the states grow without bound",
-    TOO_FAST: "a rate constant is so fast, beside the time to cover, that an exact solution would lose its digits",
-    BAD_INPUT: "a dose cannot be given (bioavailability, lag, rate or duration is negative or not a number), or a "
-    "model event time is not a number",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why there is no prediction for a subject.
-
-    Attributes
-    ----------
-    subject : str
-    time : float
-        How far the solution went, in the model's time unit.
-    cause : str
-    values : dict
-        The subject's parameters.
-    """
-
-    subject: str
-    time: float
-    time_unit: str
-    cause: str
-    values: dict[str, float]
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items())
-        who = self.subject if self.subject.lower().startswith("subject") else f"Subject {self.subject}"
-        return f"{who}: {self.cause}, at t = {self.time:.6g} {self.time_unit} ({shown})."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What the model says at the observations.
-
-    Attributes
-    ----------
-    f : (records,) or (records, observables) array
-        Each record's own output; all observables if some records ask for all. NaN where the subject failed.
-    df : (records, wrt) or (records, observables, wrt) array, or None
-        Derivatives with respect to the parameters in `wrt`.
-    wrt : tuple of str
-    failures : list of Failure
-    method : (subjects,) array of str
-        What solved each subject.
-    steps : (subjects,) int array
-        Steps tried.
-    """
-
-    f: Floats
-    df: Floats | None
-    wrt: tuple[str, ...]
-    failures: list[Failure]
-    method: npt.NDArray[np.str_]
-    steps: npt.NDArray[np.int64]
-
-    def raise_failures(self) -> None:
-        """Raise a SolveError that lists the failures, if there are any."""
-        if not self.failures:
-            return
-        shown = "\n  ".join(str(f) for f in self.failures[:5])
-        more = f"\n  ... and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
-        raise SolveError(
-            f"the equations could not be solved for {len(self.failures)} of {len(self.method)} subjects."
-            f"\n  {shown}{more}",
-            where="engine",
-            remedy="Look at the parameter values; a bound on the extreme one usually cures this.",
-        )
 
 
 def predict(
@@ -365,7 +281,7 @@ class _Run:
         failures = []
         for s in np.flatnonzero(self.verdict != DONE):
             subject_values = dict(zip(self.program.parameters, self.values[s].tolist(), strict=True))
-            cause = _CAUSES[int(self.verdict[s])].format(limit=self.max_steps)
+            cause = CAUSES[int(self.verdict[s])].format(limit=self.max_steps)
             strange = [n for n, v in subject_values.items() if not np.isfinite(v)]
             if strange:
                 cause = f"{', '.join(strange)} is not a number"

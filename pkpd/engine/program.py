@@ -173,7 +173,7 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
 
 
 #: The modules that the solver is compiled from.
-_SOLVER = ("translate", "kernel", "calls", "happenings", "steady", "moments", "exact", "steps")
+_SOLVER = ("translate", "layout", "kernel", "calls", "happenings", "fixed_point", "steady", "moments", "exact", "steps")
 
 
 class Solver:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pkpd.engine.predict import Prediction, predict
+from pkpd.engine.predict import predict
+from pkpd.engine.prediction import Prediction
 
 if TYPE_CHECKING:
     from pkpd.engine.program import Program

@@ -13,7 +13,7 @@ from pkpd.simulation.arms import Plan
 from pkpd.simulation.setting import Setting
 
 if TYPE_CHECKING:
-    from pkpd.engine.predict import Prediction
+    from pkpd.engine.prediction import Prediction
     from pkpd.engine.schedule import Schedule
 
 # A block is 4 MiB of predictions, or as many people as keep several threads busy.

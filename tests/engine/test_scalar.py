@@ -12,11 +12,12 @@ import pytest
 from pkpd.engine import machine, scalar
 from pkpd.engine.graph import COMPARISONS, UNARY, Graph, Node
 from pkpd.engine.lanes import Lanes
+from pkpd.engine.layout import make_layout
 from pkpd.engine.lower import Lowered
 from pkpd.engine.program import Functions
 from pkpd.engine.retarget import Numbers, retarget
 from pkpd.engine.scalar import COMMON, PREFIX, Scalar
-from pkpd.engine.workspace import EXPLICIT, FUNCTIONS, POINTERS, WIDTH, Batch, make_layout
+from pkpd.engine.workspace import EXPLICIT, FUNCTIONS, POINTERS, WIDTH, Batch
 from pkpd.model.model import Model
 from tests.benchmarks.models import KETAMINE
 from tests.engine.conftest import EVERYTHING
