@@ -195,11 +195,27 @@ def control(lo, lane, method, patience, limit, w, q):
     factor = 0.1
     if error < 1e300:
         factor = max(0.1, 0.9 * error**-0.2)
+    if not (h * factor > 1e-13 * abs(t) and h * factor > 1e-280):
+        if not hardly_moves(lo, lane, w):
+            return False, ws.STEP_TOO_SMALL
+        # A start that is not smooth, finer than the clock: what is lost in so short a time is nothing.
+        q[rejected] = 0
+        w[lo.last_step + lane] = 5.0 * h
+        return True, ws.DONE
     h *= factor
-    if not (h > 1e-13 * abs(t) and h > 1e-280):
-        return False, ws.STEP_TOO_SMALL
     w[lo.last_step + lane] = h
     return False, ws.DONE
+
+
+@compiled
+def hardly_moves(lo, lane, w):
+    """Whether the step changes nothing by more than a millionth of the most that it has been."""
+    for i in range(lo.integrated):
+        at = i * ws.WIDTH + lane
+        change = abs(w[lo.ynew + at] - w[lo.y + at])
+        if not change <= 1e-6 * max(abs(w[lo.y + at]), w[lo.tolerance + 2 + at]):
+            return False
+    return True
 
 
 @compiled
@@ -227,12 +243,12 @@ def choose_step(lo, lane, w, q):
 
 @compiled
 def fastest_change(lo, lane, w):
-    """The largest derivative (in k) beside its state, or a thousandth of the most that this has been."""
+    """The largest derivative (in k) beside its state, of those states that hold more than a trace."""
     rate = 0.0
     for i in range(lo.solved):
         at = i * ws.WIDTH + lane
-        size = max(abs(w[lo.y + at]), 1e-3 * w[lo.tolerance + 2 + at])
-        if size > 0.0:
+        size = abs(w[lo.y + at])
+        if size > 1e-3 * w[lo.tolerance + 2 + at]:
             rate = max(rate, abs(w[lo.k + at]) / size)
     return rate if np.isfinite(rate) else 0.0
 
