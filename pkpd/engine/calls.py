@@ -65,23 +65,17 @@ def _read_field(context: Any, builder: Any, typ: Table, value: Any, attr: str) -
     return field if kind == word else builder.inttoptr(field, kind)
 
 
-_WHOLE = ("order", "mode_row", "active", "inclusive", "input_state", "first_row", "record_output", "verdict", "steps")
-_WHOLE_FAMILIES = ("item_start", "item_kind", "item_index", "dose_start", "dose_record", "dose_row", "dose_input")
-_WHOLE_OTHERS = ("dose_mode", "steady_row", "steady_kind")
+_WHOLE = (
+    "order mode_row active inclusive input_state first_row record_output verdict steps item_start item_kind item_index "
+    "dose_start dose_record dose_row dose_input dose_mode steady_row steady_kind"
+).split()
 _NUMBERS = ("moving", "autonomous", "all_outputs")
 #: Sizes of the problem and where things are in the work space.
 LAYOUT = Table("Layout", dict.fromkeys(Layout._fields, nb.int64))
 #: The subjects' data and results.
 BATCH = Table(
     "Batch",
-    {
-        name: nb.int64
-        if name in _NUMBERS
-        else _INTEGERS
-        if name in (*_WHOLE, *_WHOLE_FAMILIES, *_WHOLE_OTHERS)
-        else _DOUBLES
-        for name in ws.Batch._fields
-    },
+    {name: nb.int64 if name in _NUMBERS else _INTEGERS if name in _WHOLE else _DOUBLES for name in ws.Batch._fields},
 )
 #: Arguments of the solver's entry: method, patience, limit, first, last, layout, fns, base, w, q, batch.
 ENTRY = [*[nb.int64] * 5, LAYOUT, _INTEGERS, nb.int64, _DOUBLES, _INTEGERS, BATCH]

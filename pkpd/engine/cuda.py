@@ -71,8 +71,6 @@ class Problem:
     Attributes
     ----------
     program, functions, schedule
-    exact : bool
-        See `pkpd.engine.program.Program.functions`.
     stored : int
         See `make_layout`.
     method, tableau, patience, limit
@@ -86,7 +84,6 @@ class Problem:
     program: Program
     functions: Functions
     schedule: Schedule
-    exact: bool
     stored: int
     method: int
     tableau: npt.NDArray[np.float64]
@@ -194,7 +191,7 @@ def _known(problem: Problem) -> tuple:
     """What the source depends on: not the parameters, nor how many doses and observations there are."""
     p = problem
     moving, steady = p.schedule.moving_covariates, p.schedule.steady
-    return (p.functions.wrt, p.exact, moving, p.method, p.stored, steady, tuple(p.switches.items()))
+    return (p.functions.wrt, p.functions.exact, moving, p.method, p.stored, steady, tuple(p.switches.items()))
 
 
 def _kernels(known: tuple, problem: Problem) -> _Kernels:
@@ -216,9 +213,8 @@ def source(problem: Problem) -> tuple[Numbers, str]:
 
     program, wrt = problem.program, problem.functions.wrt
     moving = problem.schedule.moving_covariates
-    lowered = Lowered(program.model, program.observables, wrt, exact=problem.exact, moving_covariates=moving)
+    lowered = Lowered(program.model, program.observables, wrt, exact=problem.functions.exact, moving_covariates=moving)
     scalar: Any = Scalar()  # in place of vector code
-    scalar.write_weigh(problem.functions.sizes.integrated)
     lowered.write(scalar)
     numbers = _numbers(problem)
     return numbers, retarget(numbers, str(scalar)) + "\n\n" + _KERNELS
@@ -227,7 +223,7 @@ def source(problem: Problem) -> tuple[Numbers, str]:
 def _numbers(problem: Problem) -> Numbers:
     """Split the layout: what stays the same for other events is a number, what does not is read from a table."""
     p, layout, other = problem, problem.layout(), problem.layout(more=1)._asdict()
-    places = (*Layout._fields[Layout._fields.index("shape") :], "tail")
+    places = (*Layout._fields[Layout._fields.index("shape") :], "tail", "pair")
     same = {name: value for name, value in layout._asdict().items() if value == other[name]}
     return Numbers(
         constants={name: value for name, value in same.items() if name not in places},

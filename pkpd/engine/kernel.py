@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import accept, at, call, compiled, hoist, rhs
+from pkpd.engine.collocation import collocation_step
 from pkpd.engine.exact import exact_step, linear, observe_exactly
 from pkpd.engine.moments import fail, fill, happen, next_stop
 from pkpd.engine.steps import choose_step, control, end, explicit_step, interpolate, rosenbrock_step
@@ -56,7 +57,7 @@ def solve(method, patience, limit, first, last, lo, fns, base, w, q, s):
             if not w[lo.stop + lane] > w[lo.t + lane]:
                 fail(lo, lane, ws.DONE, w, q, s)
                 continue
-            choose_step(lo, lane, w, q)
+            choose_step(lo, lane, method, w, q)
             q[lo.fresh + lane] = 0
             busy = True
         if not busy:
@@ -67,6 +68,8 @@ def solve(method, patience, limit, first, last, lo, fns, base, w, q, s):
             explicit_step(lo, fns, base, w, q, s)
         elif method == ws.ROSENBROCK:
             rosenbrock_step(lo, fns, base, w, q, s)
+        elif method == ws.COLLOCATION:
+            collocation_step(lo, fns, base, w, q, s)
         else:
             exact_step(lo, fns, base, w, q, s)
         w[lo.shape] = lo.integrated

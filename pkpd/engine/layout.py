@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pkpd.engine.workspace import FIELDS, LANE_DOUBLES, LANE_INTEGERS, MEMORY, STAGES, TABLEAU, WIDTH, Sizes
+from pkpd.engine.workspace import (
+    COLLOCATION,
+    FIELDS,
+    LANE_DOUBLES,
+    LANE_INTEGERS,
+    MEMORY,
+    STAGES,
+    TABLEAU,
+    WIDTH,
+    Sizes,
+)
 
 
 class Layout(NamedTuple):
@@ -23,12 +33,11 @@ class Layout(NamedTuple):
     entries: int
     switches: int
     tail: int
+    pair: int
     mode_length: int
     steady_feed: int
     pattern: int
     closure: int
-    events: int
-    doses: int
     stride: int
     stages: int
     # doubles
@@ -60,6 +69,9 @@ class Layout(NamedTuple):
     jacobian: int
     shift: int
     factors: int
+    turns: int
+    pairs: int
+    rates: int
     right: int
     coupled: int
     flags: int
@@ -131,6 +143,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
     events += size.switches
     total = size.augmented
     stages = STAGES[method]
+    collocates = method == COLLOCATION
     stride = 3 + 3 * wrt
     ways = size.inputs if steady else 0
     fields: dict[str, int] = {}
@@ -164,7 +177,10 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "jacobian": size.jacobian + size.integrated,
         "shift": 1,
         "factors": size.factors,
-        "right": total,
+        "turns": 2 if collocates else 0,
+        "pairs": (stages // 2) * size.pair if collocates else 0,
+        "rates": stages * size.integrated if collocates else 0,
+        "right": max(total, stages * size.integrated) if collocates else total,
         "coupled": total,
         "flags": size.switches,
         "switch_time": size.switches * (1 + wrt),
@@ -226,12 +242,11 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         entries=size.jacobian,
         switches=size.switches,
         tail=size.solved * WIDTH,
+        pair=size.pair * WIDTH,
         mode_length=size.mode_length,
         steady_feed=size.steady_feed,
         pattern=size.pattern,
         closure=size.closure,
-        events=events,
-        doses=doses,
         stride=stride,
         stages=stages,
         doubles=doubles,

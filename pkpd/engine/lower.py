@@ -13,10 +13,14 @@ inputs       parameters, covariates, dose       for each way in: scale, bioavail
 flow         time, state, hoisted, inflow       d/dt of all states
 rhs          time, state, hoisted, inflow       d/dt of the states that are integrated, and of their sensitivities
 observe      time, state, hoisted               the observables, and their sensitivities
-jacobian     time, state, hoisted, inflow       nonzero entries of df/dy, then what time itself does to ``rhs``
+jacobian     time, state, hoisted, inflow       nonzero entries of df/dy; then what time itself does to ``rhs``, unless
+                                                the model is one for `pkpd.engine.collocation`
 factor       shift, Jacobian                    LU factors of ``shift I - J`` (its pattern is known, zeros cost
                                                 nothing)
 solve        factors, b                         x of ``(shift I - J) x = b``
+pair_factor  [shift, turn], Jacobian            the same for ``(shift I - J) x + turn y = a``, ``(shift I - J) y - turn
+                                                x = b``
+pair_solve   factors, [a, b]                    its x and y
 couple       time, state, hoisted, direction    d/dy(J s_j + df/dp_j) along a direction, for each parameter j: what the
                                                 Jacobian of the state-and-sensitivity system holds below its diagonal
 linear       hoisted, inflow                    the linear part, see `pkpd.engine.linear`, as the six after it
@@ -41,6 +45,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkpd.engine import modes
+from pkpd.engine.factors import Factors
 from pkpd.engine.graph import Graph, Node, needed
 from pkpd.engine.linear import MOST_PRODUCTS, Affine, Propagator, linear_states
 from pkpd.engine.switches import Switches
@@ -51,6 +56,10 @@ if TYPE_CHECKING:
     from pkpd.engine.lanes import Lanes
     from pkpd.model.model import Model
 
+#: Factors of a pair of systems beyond which a model is not one for collocation.
+MOST_FACTORS = 2000
+#: What the algebra is written for, see `pkpd.engine.algebra.write`: powers, and exponents of the control of steps.
+INTEGRATED, COLLOCATED = (4, -0.14, 0.04), (7, -0.125, 0.0)
 #: What an input of a route may state, in the order of the `inputs` function; with the value where it says nothing.
 INPUT_FIELDS = {"scale": 1.0, "bioavailability": 1.0, "lag": 0.0, "rate": 0.0, "duration": 0.0}
 
@@ -86,6 +95,7 @@ class Lowered:
         self.covariates, self.covariate_nodes = self._covariates(len(model.covariates), moving_covariates)
         self.states = [g.leaf("state", i) for i in range(len(model.states))]
         self.dose = g.leaf("dose")
+        self.shift, self.turn = g.leaf("shift"), g.leaf("turn")
         by_name = dict(zip(model.parameters, self.parameters, strict=True))
         self.wrt = [by_name[name] for name in wrt]
         plain = self._environment(model)
@@ -123,21 +133,23 @@ class Lowered:
         self.observed = observed + self._along(observed, directions)
         self.initial = initial + self._along(initial, [{p: g.one} for p in self.wrt])
 
-        # For the stiff method.
+        # For the implicit methods.
         self.jacobian = self._jacobian()
+        self.entries = {place: g.leaf("jacobian", i) for i, place in enumerate(self.jacobian)}
+        self.factors = Factors(g, len(solved), self.shift, self.entries)
+        self.pair = self._pair()
         memo: dict[Node, Node] = {}
         # What is advanced exactly moves, for the rest, as time does.
         clock = {self.time: g.one} | {
             s: self.flow[at] for at, s in enumerate(ordered) if self.propagator is not None and at >= len(solved)
         }
-        self.explicit = [g.derivative(node, clock, memo) for node in plain_rhs]
+        self.explicit = [] if self.pair else [g.derivative(node, clock, memo) for node in plain_rhs]
         self.direction = [g.leaf("direction", i) for i in range(len(solved))]
         along = dict(zip(self.solved, self.direction, strict=True))
         memo = {}
         self.coupling = [g.derivative(node, along, memo) for node in self.rhs[len(solved) :]]
         outputs = [*self.rhs, *self.flow, *self.observed, *self.jacobian.values(), *self.explicit, *self.coupling]
         self.hoisted = self._hoist(outputs + (self.propagator.outputs if self.propagator else []))
-        self.factors = _Factors(g, len(solved), list(self.jacobian))
 
     def sizes(self) -> Sizes:
         """The lengths of all arrays."""
@@ -153,6 +165,7 @@ class Lowered:
             hoisted=len(self.hoisted),
             jacobian=len(self.jacobian),
             factors=len(self.factors.lu),
+            pair=len(self.pair.lu) if self.pair else 0,
             time_dependent=int(any(node is not g.zero for node in self.explicit)),
             moving_bolus=int(self._lag_moves()),
             switches=len(self.switches.thresholds),
@@ -182,7 +195,8 @@ class Lowered:
         }
 
     def write(self, lanes: Lanes) -> None:
-        """Write all functions of the table above."""
+        """Write all functions of the table above, and the algebra that goes with them."""
+        lanes.write_algebra(len(self.rhs), *(COLLOCATED if self.pair else INTEGRATED))
         start = [_slots(self.parameters), _slots(self.covariates)]
         moving = [{self.time: 0}, _slots(self.augmented_state), _slots(self.hoisted)]
         lanes.function("switches", start, self.switches.outputs(self.wrt))
@@ -194,9 +208,12 @@ class Lowered:
         lanes.function("observe", moving, self.observed)
         lanes.function("jacobian", [*moving, self.inflow], [*self.jacobian.values(), *self.explicit])
         lanes.function("couple", [*moving, _slots(self.direction)], self.coupling)
-        shift, entries, b = self.factors.shift, self.factors.entries, self.factors.right
-        lanes.function("factor", [{shift: 0}, _slots(entries)], self.factors.lu)
-        lanes.function("solve", [_slots(self.factors.known), _slots(b)], self.factors.solution)
+        entries = _slots(list(self.entries.values()))
+        shifts = {self.shift: 0, self.turn: 1}
+        for prefix, factors in (("", self.factors), ("pair_", self.pair)):
+            if factors is not None:
+                lanes.function(f"{prefix}factor", [shifts, entries], factors.lu)
+                lanes.function(f"{prefix}solve", [_slots(factors.known), _slots(factors.right)], factors.solution)
         if self.propagator is not None:
             lanes.function("linear", [_slots(self.hoisted), self.inflow], self.propagator.outputs)
             self.propagator.write(lanes)
@@ -296,6 +313,16 @@ class Lowered:
             for j in range(len(self.wrt))
         ]
 
+    def _pair(self) -> Factors | None:
+        """For collocation: beside an exact part, of a rest that is linear but for what drives it."""
+        g, n = self.graph, len(self.solved)
+        if self.propagator is None or n == 0 or not all(node.static for node in self.jacobian.values()):
+            return None
+        below = {(n + i, n + j): entry for (i, j), entry in self.entries.items()}
+        turns = {(i, n + i): g.neg(self.turn) for i in range(n)} | {(n + i, i): self.turn for i in range(n)}
+        pair = Factors(g, 2 * n, self.shift, self.entries | below | turns)
+        return pair if len(pair.lu) <= MOST_FACTORS else None
+
     def _jacobian(self) -> dict[tuple[int, int], Node]:
         """Entries of df/dy that are not identically zero."""
         g = self.graph
@@ -316,62 +343,6 @@ class Lowered:
                 found.update(dict.fromkeys(a for a in node.args if a.static and a.op != "const"))
         found.update(dict.fromkeys(o for o in outputs if o.static and o.op != "const"))
         return list(found)
-
-
-class _Factors:
-    """LU factors of ``shift I - J`` written out for the pattern of J, without pivoting.
-
-    A small step makes ``shift`` dominate the diagonal, so that a bad pivot is cured by the step-size control: its
-    non-finite or inaccurate result is an error like any other. Elimination goes in the order that fills least.
-    """
-
-    def __init__(self, g: Graph, n: int, pattern: list[tuple[int, int]]) -> None:
-        self.shift = g.leaf("shift")
-        self.entries = [g.leaf("jacobian", i) for i in range(len(pattern))]
-        rows: list[dict[int, Node]] = [{i: self.shift} for i in range(n)]
-        for (i, j), entry in zip(pattern, self.entries, strict=True):
-            rows[i][j] = g.sub(rows[i].get(j, g.zero), entry)
-        self.right = [g.leaf("right", i) for i in range(n)]
-        self.lu: list[Node] = []
-        self.known: list[Node] = []
-
-        def keep(node: Node) -> Node:
-            """Store a factor; `solve` reads it back from a slot."""
-            if node.op == "const":
-                return node
-            self.lu.append(node)
-            self.known.append(g.leaf("factor", len(self.known)))
-            return self.known[-1]
-
-        x = list(self.right)
-        left = set(range(n))
-        upper: list[tuple[int, Node, dict[int, Node]]] = []
-        while left:
-            pivot = min(left, key=lambda p: (_fill(rows, left, p), p))
-            left.remove(pivot)
-            inverse = g.div(g.one, rows[pivot][pivot])
-            for i in sorted(left):
-                if pivot in rows[i]:
-                    factor = g.mul(rows[i].pop(pivot), inverse)
-                    x[i] = g.sub(x[i], g.mul(keep(factor), x[pivot]))
-                    for j, value in rows[pivot].items():
-                        if j != pivot:
-                            rows[i][j] = g.sub(rows[i].get(j, g.zero), g.mul(factor, value))
-            others = {j: keep(v) for j, v in rows[pivot].items() if j != pivot}
-            upper.append((pivot, keep(inverse), others))
-        self.solution = list(x)
-        for pivot, inverse, others in reversed(upper):
-            total = x[pivot]
-            for j, value in others.items():
-                total = g.sub(total, g.mul(value, self.solution[j]))
-            self.solution[pivot] = g.mul(total, inverse)
-
-
-def _fill(rows: list[dict[int, Node]], left: set[int], pivot: int) -> int:
-    """How many entries elimination with this pivot touches (Markowitz' count)."""
-    below = sum(1 for i in left if i != pivot and pivot in rows[i])
-    beside = sum(1 for j in rows[pivot] if j in left and j != pivot)
-    return below * beside
 
 
 def _slots(nodes: Sequence[Node]) -> dict[Node, int]:

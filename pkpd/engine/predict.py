@@ -15,8 +15,9 @@ from pkpd.engine.modes import decompose
 from pkpd.engine.prediction import CAUSES, Failure, Prediction
 from pkpd.engine.program import Functions, Program, solver
 from pkpd.engine.schedule import Schedule
-from pkpd.engine.tableaus import RODAS5P, TSIT5
+from pkpd.engine.tableaus import RADAU, RODAS5P, TSIT5
 from pkpd.engine.workspace import (
+    COLLOCATION,
     COVARIATES,
     DONE,
     EXACT,
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Floats = npt.NDArray[np.float64]
-METHODS = {"explicit": EXPLICIT, "rosenbrock": ROSENBROCK, "exact": EXACT}
-_TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed(), EXACT: np.zeros(1)}
+#: Methods that can be asked for, and those there are.
+METHODS = ("auto", "exact", "explicit", "rosenbrock")
+_CODES = {"exact": EXACT, "exact + collocation": COLLOCATION, "explicit": EXPLICIT, "rosenbrock": ROSENBROCK}
+_TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed(), EXACT: np.zeros(1), COLLOCATION: RADAU.packed()}
 #: In place of none: it keeps nothing from being divided by nothing.
 _NO_ATOL = 1e-290
 #: Relative change of a steady state that counts as none where everything else is exact.
@@ -75,11 +78,11 @@ def predict(
     threads
         None: as many as there are processors. The numbers do not depend on it.
     method
-        ``"auto"``: linear equations are solved exactly; where only a part of them is linear, that part exactly and
-        the rest by an explicit pair; a subject for which the pair is held back by stability, or needs many steps from
-        one event to the next, is solved by the Rosenbrock method instead. With sensitivities, a model that is not
-        linear as a whole is integrated as a whole. ``"exact"`` insists on the first; ``"explicit"`` and
-        ``"rosenbrock"`` integrate everything.
+        ``"auto"``: linear equations are solved exactly. Where only a part of them is linear, that part is, and the
+        rest by collocation if it is linear but for what drives it, else by an explicit pair; a subject for which the
+        pair is held back by stability, or needs many steps from one event to the next, is solved by the Rosenbrock
+        method instead. With sensitivities, a model that is not linear as a whole is integrated as a whole.
+        ``"exact"`` insists on the first; ``"explicit"`` and ``"rosenbrock"`` integrate everything.
     max_steps
         For one subject.
     device
@@ -98,10 +101,8 @@ def predict(
         check_device(device)
     wrt = _wrt(program, sensitivities)
     table = _values(program, schedule, values)
-    if method not in ("auto", *METHODS):
-        raise SolveError(
-            f"`{method}` is not a method.", where="predict", expected=f"One of auto, {', '.join(METHODS)}."
-        )
+    if method not in METHODS:
+        raise SolveError(f"`{method}` is not a method.", where="predict", expected=f"One of {', '.join(METHODS)}.")
     if not 0.0 < rtol < 1.0:
         raise SolveError(f"rtol is {rtol:g}.", where="predict", expected="A number between 0 and 1.")
     exact = method in ("auto", "exact")
@@ -109,22 +110,20 @@ def predict(
     if method == "exact" and functions.method != "exact":
         raise _not_linear(program, schedule)
     insists = method == "exact"
-    if functions.method == "exact":
-        method = "exact"
+    if functions.method in _CODES:
+        method = functions.method
     run = _Run(program, functions, schedule, table, rtol, _NO_ATOL if atol is None else atol, max_steps, threads)
-    run.device, run.exact = device, exact
+    run.device = device
     everybody = np.arange(len(schedule.subjects), dtype=np.int64)
-    names = np.full(len(everybody), functions.method, dtype="U18")
-    if functions.method != "exact":
-        names[:] = np.char.add(names, "explicit" if method == "auto" else method)
     if method != "auto":
-        run.solve(METHODS[method], everybody, may_leave=False)
+        names = np.full(len(everybody), method, dtype="U19")
+        run.solve(_CODES[method], everybody, may_leave=False)
     else:
+        names = np.full(len(everybody), functions.method + "explicit", dtype="U19")
         run.solve(EXPLICIT, everybody, may_leave=True)
         stiff = everybody[run.verdict == STIFF]
-        if len(stiff):
-            names[stiff] = functions.method + "rosenbrock"
-            run.solve(ROSENBROCK, stiff, may_leave=False)
+        names[stiff] = functions.method + "rosenbrock"
+        run.solve(ROSENBROCK, stiff, may_leave=False)
     too_fast = everybody[run.verdict == TOO_FAST]
     if len(too_fast) and not insists:
         names[too_fast] = "rosenbrock"
@@ -167,7 +166,7 @@ class _Run:
         wrt = self.wrt = functions.wrt
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
         self.threads = threads or os.cpu_count() or 1
-        self.device, self.exact = "cpu", True
+        self.device = "cpu"
         subjects, records = len(schedule.subjects), schedule.records
         self.all_outputs = bool(np.any(schedule.record_output < 0))
         self.stored = len(program.observables) if self.all_outputs else 1
@@ -264,7 +263,6 @@ class _Run:
             program=self.program,
             functions=self.functions,
             schedule=self.schedule,
-            exact=self.exact,
             stored=self.stored,
             method=method,
             tableau=_TABLEAUS[method],

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 
+#: The modules that a model's functions depend on.
+_WRITERS = ("graph", "llvm", "lanes", "algebra", "lower", "factors", "linear", "modes", "switches")
 #: A larger model would keep the compiler busy for minutes.
 MOST_STATES = 400
 #: Threads that ask for the same code at once must not all compile it.
@@ -70,6 +72,9 @@ class Functions:
 
     Attributes
     ----------
+    wrt : tuple of str
+    exact : bool
+        Whether what is linear may be advanced exactly.
     table : dict
         What `pkpd.engine.lower.Lowered.table` says of them.
     sizes : Sizes
@@ -79,7 +84,7 @@ class Functions:
     def __init__(
         self, model: Model, observables: tuple[str, ...], wrt: tuple[str, ...], exact: bool, moving_covariates: bool
     ) -> None:
-        self.wrt = wrt
+        self.wrt, self.exact = wrt, exact
 
         def make() -> tuple[dict[str, Any], str, tuple[str, ...]]:
             from pkpd.engine.lanes import Lanes
@@ -87,26 +92,23 @@ class Functions:
 
             lowered = Lowered(model, observables, wrt, exact=exact, moving_covariates=moving_covariates)
             lanes = Lanes(model.name)
-            lanes.write_weigh(lowered.sizes().integrated)
-            lanes.write_weights()
-            lanes.write_combine()
-            lanes.write_norm()
-            lanes.write_accept()
             lowered.write(lanes)
             return lowered.table(), str(lanes), FUNCTIONS
 
         key = [repr(part) for part in (model.hash, observables, wrt, exact, moving_covariates)]
-        self._code = machine.obtain(key, ("graph", "lanes", "lower", "linear", "modes", "switches"), make)
+        self._code = machine.obtain(key, _WRITERS, make)
         self.addresses = [self._code.address(name) for name in FUNCTIONS]
         self.table = self._code.table
         self.sizes = Sizes(**self.table["sizes"])
 
     @property
     def method(self) -> str:
-        """How much is advanced exactly: ``"exact"``, ``"exact + "`` (a part), ``""`` (nothing)."""
+        """How they solve: ``"exact"``, ``"exact + collocation"``; else its beginning, ``"exact + "`` or ``""``."""
         if self.sizes.closure == 0:
             return ""
-        return "exact" if self.sizes.solved == 0 else "exact + "
+        if self.sizes.solved == 0:
+            return "exact"
+        return "exact + collocation" if self.sizes.pair else "exact + "
 
 
 @lru_cache(maxsize=64)
@@ -173,7 +175,19 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
 
 
 #: The modules that the solver is compiled from.
-_SOLVER = ("translate", "layout", "kernel", "calls", "happenings", "fixed_point", "steady", "moments", "exact", "steps")
+_SOLVER = (
+    "translate",
+    "layout",
+    "kernel",
+    "calls",
+    "happenings",
+    "fixed_point",
+    "steady",
+    "moments",
+    "exact",
+    "collocation",
+    "steps",
+)
 
 
 class Solver:

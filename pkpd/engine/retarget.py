@@ -38,7 +38,7 @@ from pkpd.engine.scalar import COMMON, PREFIX
 from pkpd.engine.transfer import LONG
 
 #: The modules that hold the solver, and what it is compiled with here.
-SOLVER = ("calls", "happenings", "fixed_point", "steady", "moments", "exact", "steps", "kernel")
+SOLVER = ("calls", "happenings", "fixed_point", "steady", "moments", "exact", "collocation", "steps", "kernel")
 _ALGEBRA = ("power", "larger", *(PREFIX + name for name in COMMON))
 #: Arguments that are others here: addresses of functions, the address of the work space, the batch.
 _TABLES = ("fns", "base", "s")

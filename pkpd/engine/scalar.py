@@ -21,10 +21,36 @@ from pkpd.engine.graph import COMPARISONS, Node, needed
 #: Generated functions have this before their names, so that they meet no function of the solver.
 PREFIX = "model_"
 #: Functions that are the same for every model; they stand at the end of this file.
-COMMON = ("weights", "combine", "norm", "accept")
+COMMON = ("combine", "accept")
 #: Rows of sums that are kept in registers together.
 _AT_ONCE = 12
 _LOG10 = 0.4342944819032518
+
+
+#: Weights of an interpolant at `place`, times `factor`; `dense` is a place in the tableau.
+WEIGHTS = """
+def weights(w, _rows, terms, dense, place, factor, out):
+    for lane in range(ws.WIDTH):
+        x = w[place + lane]
+        for j in range(terms):
+            total = 0.0
+            for i in range({powers}):
+                total = x * (total + tableau[dense + {powers} * (j + 1) - 1 - i])
+            w[out + j * ws.WIDTH + lane] = w[factor + lane] * total
+"""
+#: The largest scaled error, and two powers of it that the control of steps needs.
+NORM = """
+def norm(w, rows, tolerance, error, y, ynew, out):
+    for lane in range(ws.WIDTH):
+        worst = 0.0
+        for i in range(rows):
+            at = i * ws.WIDTH + lane
+            scale = larger(larger(1e-5 * w[tolerance + 2 + at], abs(w[y + at])), abs(w[ynew + at]))
+            worst = larger(worst, abs(w[error + at] / (w[tolerance] * scale + w[tolerance + 1])))
+        w[out + lane] = worst
+        w[out + ws.WIDTH + lane] = power(worst if worst > 1e-10 else 1e-10, {fall})
+        w[out + 2 * ws.WIDTH + lane] = power(worst if worst > 1e-4 else 1e-4, {rise})
+"""
 
 
 class Scalar:
@@ -39,11 +65,13 @@ class Scalar:
     def __contains__(self, name: str) -> bool:
         return name in self.functions or name in COMMON
 
-    def write_weigh(self, rows: int) -> None:
-        """``weigh(terms, weights, factor, y, k, out)``: out = y + factor * (sum over j of weights[j] * k[j]).
+    def write_algebra(self, rows: int, powers: int, fall: float, rise: float) -> None:
+        """Write what depends on the method of `pkpd.engine.algebra`; places in the tableau are numbers."""
+        self._write_weigh(rows)
+        for name, text in (("weights", WEIGHTS.format(powers=powers)), ("norm", NORM.format(fall=fall, rise=rise))):
+            self.functions[name] = text.replace("def ", f"def {PREFIX}").strip()
 
-        ``weights`` is a place in the tableau; see `pkpd.engine.lanes.Lanes.write_weigh`.
-        """
+    def _write_weigh(self, rows: int) -> None:
         lines = [f"def {PREFIX}weigh(w, terms, weights, factor, y, k, out):"]
         lines += ["    thread = cuda.grid(1)", "    threads = cuda.gridsize(1)", "    times = w[factor + thread]"]
         for first in range(0, rows, _AT_ONCE):
@@ -155,16 +183,6 @@ def larger(a, b):
     return a if a > b or a != a else b
 
 
-def model_weights(w, _rows, terms, dense, place, factor, out):
-    """Weights of an interpolant at `place`, times `factor`; `dense` is a place in the tableau."""
-    for lane in range(ws.WIDTH):
-        x = w[place + lane]
-        for j in range(terms):
-            o = dense + 4 * j
-            total = x * (tableau[o] + x * (tableau[o + 1] + x * (tableau[o + 2] + x * tableau[o + 3])))
-            w[out + j * ws.WIDTH + lane] = w[factor + lane] * total
-
-
 def model_combine(w, rows, terms, coefficients, y, k, out):
     """Compute out = y + sum of coefficients * k, over `terms` stages."""
     for lane in range(ws.WIDTH):
@@ -174,19 +192,6 @@ def model_combine(w, rows, terms, coefficients, y, k, out):
             for j in range(terms):
                 total += w[coefficients + j * ws.WIDTH + lane] * w[k + j * rows * ws.WIDTH + at]
             w[out + at] = total
-
-
-def model_norm(w, rows, tolerance, error, y, ynew, out):
-    """The largest scaled error, and two powers of it that the control of steps needs."""
-    for lane in range(ws.WIDTH):
-        worst = 0.0
-        for i in range(rows):
-            at = i * ws.WIDTH + lane
-            scale = larger(larger(1e-5 * w[tolerance + 2 + at], abs(w[y + at])), abs(w[ynew + at]))
-            worst = larger(worst, abs(w[error + at] / (w[tolerance] * scale + w[tolerance + 1])))
-        w[out + lane] = worst
-        w[out + ws.WIDTH + lane] = power(worst if worst > 1e-10 else 1e-10, -0.14)
-        w[out + 2 * ws.WIDTH + lane] = power(worst if worst > 1e-4 else 1e-4, 0.04)
 
 
 def model_accept(w, rows, mask, new, old, largest):

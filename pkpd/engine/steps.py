@@ -1,4 +1,4 @@
-"""One step of either method, its error, its acceptance, and the observations inside it."""
+"""One step of the explicit pair, or of the Rosenbrock method; of any, its acceptance, and the observations inside."""
 
 from __future__ import annotations
 
@@ -191,10 +191,13 @@ def control(lo, lane, method, patience, limit, w, q):
             w[lo.last_step + lane] if end(lo, lane, w) == w[lo.stop + lane] else 0.0,
         )
         return True, ws.DONE
-    q[rejected] = 1
     factor = 0.1
     if error < 1e300:
-        factor = max(0.1, 0.9 * error**-0.2)
+        factor = max(0.1, 0.9 * error ** (-0.125 if method == ws.COLLOCATION else -0.2))
+    if method == ws.COLLOCATION and q[rejected] == 1:
+        # Twice: the solution is not smooth enough here for the order to count.
+        factor = min(factor, 0.2)
+    q[rejected] = 1
     if not (h * factor > 1e-13 * abs(t) and h * factor > 1e-280):
         if not hardly_moves(lo, lane, w):
             return False, ws.STEP_TOO_SMALL
@@ -219,7 +222,7 @@ def hardly_moves(lo, lane, w):
 
 
 @compiled
-def choose_step(lo, lane, w, q):
+def choose_step(lo, lane, method, w, q):
     """The step to try: what the control asks for, but never past the next stop nor leaving a sliver before it."""
     stop = w[lo.stop + lane]
     left = stop - w[lo.t + lane]
@@ -230,8 +233,12 @@ def choose_step(lo, lane, w, q):
     if q[lo.fresh + lane]:
         # What follows an event need not be smooth (a power of something that starts at 0), which no estimate of an
         # error can see in one large step: begin small. Nor may the first step jump over all that is fast.
-        h = min(h, 1e-3 * left) if h > 0.0 else 1e-3 * left
+        first = 1e-3 * left
         rate = fastest_change(lo, lane, w)
+        if method == ws.COLLOCATION:
+            # Its points stand close at the start, and see all that is not faster than this.
+            first, rate = left, 0.125 * max(rate, w[lo.linear + ws.WIDTH + lane])
+        h = min(h, first) if h > 0.0 else first
         h = min(h, 1.0 / rate) if rate * h > 1.0 else h
         w[lo.last_step + lane] = h
     if h >= left * 0.9999999:

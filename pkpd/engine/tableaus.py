@@ -1,4 +1,4 @@
-"""The coefficients of the two methods, as the solver reads them.
+"""The coefficients of the methods, as the solver reads them.
 
 ``TSIT5``: explicit, order 5(4), seven stages, the last of which is the first of the next step. Tsitouras Ch.
 Computers & Mathematics with Applications 2011;62:770-775. doi:10.1016/j.camwa.2011.06.002
@@ -6,6 +6,9 @@ Computers & Mathematics with Applications 2011;62:770-775. doi:10.1016/j.camwa.2
 ``RODAS5P``: Rosenbrock, order 5(4), eight stages, L-stable and stiffly accurate. Steinebach G. BIT Numerical
 Mathematics 2023;63:27. doi:10.1007/s10543-023-00967-x, in the transformed variables of Hairer and Wanner (Solving
 Ordinary Differential Equations II, section IV.7), in which the stage equations need no product with the Jacobian.
+
+``RADAU``: collocation at Radau's points, order 13, seven stages, L-stable. Hairer E, Wanner G. Journal of Computational
+and Applied Mathematics 1999;111:93-111. doi:10.1016/S0377-0427(99)00134-X
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial import legendre, polynomial
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,5 +207,86 @@ def _rodas5p() -> Tableau:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Collocation:
+    """Collocation at `c` (stages,), the last of which is 1.
+
+    With Z the states at these points less the one at the start, and W = ``transform^-1`` Z, the equations are
+    ``blocks / h W = transform^-1 F``, where ``blocks`` (stages, stages) holds `values` on its diagonal: one number,
+    then pairs [[a, b], [-b, a]] as a and b.
+
+    ``start`` (stages,): h times the slope of the polynomial at the start, from W; ``dense`` (stages, stages): the
+    polynomial itself, as in `Tableau`. ``missed``: the largest error of the polynomial for a unit of h times what it
+    misses at the start.
+    """
+
+    c: npt.NDArray[np.float64]
+    transform: npt.NDArray[np.float64]
+    inverse: npt.NDArray[np.float64]
+    blocks: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64]
+    start: npt.NDArray[np.float64]
+    dense: npt.NDArray[np.float64]
+    missed: float
+
+    def packed(self) -> npt.NDArray[np.float64]:
+        """All in one array, in the order in which `pkpd.engine.collocation` reads them."""
+        parts = (self.transform, self.c, self.start, self.values, self.dense, self.inverse, self.missed)
+        return np.concatenate([np.ravel(p) for p in parts])
+
+
+def radau(stages: int) -> Collocation:
+    """The method Radau IIA with an odd number of stages.
+
+    Its points are the zeros of P_s - P_(s-1) on [0, 1] (Legendre's polynomials); A integrates what is given there.
+    """
+    series = np.zeros(stages + 1)
+    series[-2:] = -1.0, 1.0
+    x = np.sort(np.real(legendre.legroots(series)))
+    for _ in range(3):
+        x[:-1] -= (legendre.legval(x, series) / legendre.legval(x, legendre.legder(series)))[:-1]
+    x[-1] = 1.0
+    c = (1.0 + x) / 2.0
+    degrees = np.arange(stages)
+    values = legendre.legvander(x, stages)
+    before = np.column_stack([-np.ones(stages), values[:, : stages - 1]])
+    integrals = (values[:, 1:] - before) / (2 * degrees + 1) / 2.0
+    a = np.linalg.solve(values[:, :stages].T, integrals.T).T
+    eigenvalues, vectors = (np.asarray(found, complex) for found in np.linalg.eig(np.linalg.inv(a)))
+    real = int(np.argmin(np.abs(eigenvalues.imag)))
+    upper = [k for k in np.argsort(eigenvalues.imag) if k != real and eigenvalues[k].imag > 0.0]
+    columns, numbers = [vectors[:, real].real], [eigenvalues[real].real]
+    blocks = np.zeros((stages, stages))
+    blocks[0, 0] = numbers[0]
+    for k in upper:
+        i = len(columns)
+        alpha, beta = eigenvalues[k].real, eigenvalues[k].imag
+        blocks[i : i + 2, i : i + 2] = [[alpha, beta], [-beta, alpha]]
+        columns += [vectors[:, k].real, vectors[:, k].imag]
+        numbers += [alpha, beta]
+    transform = np.column_stack(columns)
+    # Row j: the polynomial that is 1 at point j and 0 at the others and at the start, in powers 1 ... stages.
+    basis = np.array([_through_origin(c, j) for j in range(stages)])
+    node = polynomial.polyfromroots(c)
+    miss = polynomial.polyint(node / node[0])
+    places = np.linspace(0.0, 1.0, 2001)
+    return Collocation(
+        c=c,
+        transform=transform,
+        inverse=np.linalg.inv(transform),
+        blocks=blocks,
+        values=np.array(numbers),
+        start=basis[:, 0] @ transform,
+        dense=transform.T @ basis,
+        missed=float(np.abs(polynomial.polyval(places, miss)).max()),
+    )
+
+
+def _through_origin(c: npt.NDArray[np.float64], j: int) -> npt.NDArray[np.float64]:
+    others = np.delete(c, j)
+    return polynomial.polyfromroots(others) / (c[j] * np.prod(c[j] - others))
+
+
 TSIT5 = _tsit5()
+RADAU = radau(7)
 RODAS5P = _rodas5p()

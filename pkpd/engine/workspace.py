@@ -13,8 +13,8 @@ WIDTH = 8
 #: Arrays that every generated function takes.
 POINTERS = 6
 
-#: The generated functions, by their place in the table of addresses; see `pkpd.engine.lower`, and `pkpd.engine.lanes`
-#: for the last five.
+#: The generated functions, by their place in the table of addresses; see `pkpd.engine.lower`, and
+#: `pkpd.engine.algebra` for the last five.
 FUNCTIONS = (
     "switches",
     "hoist",
@@ -26,6 +26,8 @@ FUNCTIONS = (
     "jacobian",
     "factor",
     "solve",
+    "pair_factor",
+    "pair_solve",
     "couple",
     "linear",
     "expand",
@@ -45,10 +47,10 @@ FUNCTIONS = (
     "norm",
     "accept",
 )
-SWITCHES, HOIST, INITIAL, INPUTS, FLOW, RHS, OBSERVE, JACOBIAN, FACTOR, SOLVE, COUPLE = range(11)
-LINEAR, EXPAND, EXPAND_ALONG, SQUARE, SQUARE_ALONG, APPLY, APPLY_ALONG = range(11, 18)
-AMPLITUDES, MODAL, MODAL_FREE, MODAL_INNER, MODAL_INNER_FREE = range(18, 23)
-WEIGH, WEIGHTS, COMBINE, NORM, ACCEPT = range(23, 28)
+SWITCHES, HOIST, INITIAL, INPUTS, FLOW, RHS, OBSERVE, JACOBIAN, FACTOR, SOLVE, PAIR_FACTOR, PAIR_SOLVE = range(12)
+COUPLE, LINEAR, EXPAND, EXPAND_ALONG, SQUARE, SQUARE_ALONG, APPLY, APPLY_ALONG = range(12, 20)
+AMPLITUDES, MODAL, MODAL_FREE, MODAL_INNER, MODAL_INNER_FREE = range(20, 25)
+WEIGH, WEIGHTS, COMBINE, NORM, ACCEPT = range(25, 30)
 
 # Kinds of event.
 OBSERVATION, BOLUS, INFUSION, INFUSION_END, RESET, COVARIATES, STEADY, SWITCH = range(8)
@@ -66,7 +68,7 @@ MEMORY, MOST_CYCLES = 12, 300
 #: Infusions of a train that may overlap at its steady state.
 OVERLAP = 64
 # Methods: of the states that are integrated; EXACT where there are none.
-EXPLICIT, ROSENBROCK, EXACT = 0, 1, 2
+EXPLICIT, ROSENBROCK, EXACT, COLLOCATION = 0, 1, 2, 3
 #: Steps between two events after which the explicit pair gives a subject up to the Rosenbrock method; and the same
 #: where a step of that method costs much more (sensitivities), or the fast parts of the kinetics do not shorten the
 #: steps (they are advanced exactly).
@@ -74,7 +76,7 @@ PATIENCE, LONG_PATIENCE = 60, 400
 #: Fields of an input, as `pkpd.engine.lower.INPUT_FIELDS`.
 FIELDS = 5
 #: Stages of each method.
-STAGES = (7, 8, 0)
+STAGES = (7, 8, 0, 7)
 #: Rows that hold the coefficients of a method.
 TABLEAU = 32
 #: Halvings of a span beyond which squaring costs the slow part of a linear system more than nine digits are worth.
@@ -95,6 +97,7 @@ class Sizes:
     hoisted: int
     jacobian: int
     factors: int
+    pair: int
     time_dependent: int
     moving_bolus: int
     switches: int

@@ -67,7 +67,7 @@ def batch(name: str) -> tuple[Model, np.ndarray, list[list[Row]]]:
     return model, values, subjects
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_failure_at_any_position_disturbs_nobody(trouble: str, method: str):
     name, wrong, row, cause = TROUBLES[trouble]
@@ -95,7 +95,7 @@ def test_a_failure_at_any_position_disturbs_nobody(trouble: str, method: str):
         np.testing.assert_array_equal(got.df[~own], wanted.df[~own], err_msg=f"position {position}")
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["turnover", "saturable", "network 3"])
 def test_alone_is_as_in_company(name: str, method: str):
     if method == "exact" and not name.startswith("network"):

@@ -276,11 +276,11 @@ def test_the_name_of_a_file_depends_on_all_that_made_it():
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "obtain":
             sources = node.args[1]
-            kind = "solver" if isinstance(sources, ast.Name) else "model"
-            keys[kind] = program._SOLVER if isinstance(sources, ast.Name) else ast.literal_eval(sources)
+            assert isinstance(sources, ast.Name)
+            keys[sources.id] = getattr(program, sources.id)
     always = {"workspace", "machine"}
-    assert imported_by("lower", "lanes") <= {*keys["model"]} | always
-    assert imported_by("translate", "kernel") <= {*keys["solver"]} | always
+    assert imported_by("lower", "lanes") <= {*keys["_WRITERS"]} | always
+    assert imported_by("translate", "kernel") <= {*keys["_SOLVER"]} | always
 
 
 def test_names_do_not_run_into_each_other(folder):

@@ -24,11 +24,14 @@ from tests.engine.conftest import EVERYTHING
 from tests.engine.gpu_cases import SWITCHED
 
 ROWS = 1500
+ALGEBRA = ("weigh", "weights", "combine", "norm", "accept")
+#: Powers of the interpolant, exponents of the control of steps.
+METHOD = (5, -0.2, 0.03)
 
 
-def ready(text: str) -> dict[str, Any]:
+def ready(text: str, **given: Any) -> dict[str, Any]:
     """The functions of a source, for the lane that ``names["lane"]`` says."""
-    names: dict[str, Any] = {"np": np, "power": scalar.power, "lane": 0}
+    names: dict[str, Any] = {"np": np, "power": scalar.power, "lane": 0} | given
     names["cuda"] = SimpleNamespace(grid=lambda _: names["lane"], gridsize=lambda _: WIDTH)
     exec(text, names)
     return names
@@ -67,7 +70,7 @@ def test_every_function_of_a_model(text, wrt, exact):
     names = ready(str(written))
     rng = np.random.default_rng(3)
     for name, address in zip(FUNCTIONS, functions.addresses, strict=True):
-        if name not in ("weigh", *COMMON):
+        if name not in ALGEBRA:
             w = rng.uniform(0.2, 2.0, (POINTERS * ROWS, WIDTH))
             got, wanted = both(prototype(address), names, name, w)
             np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-10, err_msg=name)
@@ -104,13 +107,20 @@ def test_every_operation_at_its_ends():
             np.testing.assert_allclose(got[row], wanted[row], rtol=1e-14, atol=5e-324, err_msg=str(node))
 
 
-def common(name: str, *pointers: Any, rows: tuple[int, ...] = ()) -> None:
+def common(name: str, *pointers: Any, rows: int = 1) -> None:
     """One of the functions on whole arrays, as vector code."""
     lanes = Lanes("test")
-    getattr(lanes, f"write_{name}")(*rows)
+    lanes.write_algebra(rows, *METHOD)
     code = machine.Code({}, machine._emit(str(lanes), (name,)))
     spare = [np.zeros(WIDTH)] * (POINTERS - len(pointers))
     prototype(code.address(name))(*[p.ctypes.data for p in (*pointers, *spare)])
+
+
+def algebra(rows: int, tableau: Any = None) -> dict[str, Any]:
+    """The same as source."""
+    written = Scalar()
+    written.write_algebra(rows, *METHOD)
+    return ready(str(written), tableau=tableau, ws=SimpleNamespace(WIDTH=WIDTH), larger=scalar.larger)
 
 
 @pytest.mark.parametrize("rows", [1, 9, 12, 29])
@@ -120,28 +130,24 @@ def test_weigh(rows):
     tableau = rng.standard_normal(first + terms)
     factor, y, k = (rng.standard_normal((n, WIDTH)) for n in (1, rows, rows * terms))
     wanted = np.zeros((rows, WIDTH))
-    common("weigh", np.array([terms], float), tableau[first:].copy(), factor, y, k, wanted, rows=(rows,))
+    common("weigh", np.array([terms], float), tableau[first:].copy(), factor, y, k, wanted, rows=rows)
     w = np.concatenate([factor, y, k, np.zeros((rows, WIDTH))])
-    written = Scalar()
-    written.write_weigh(rows)
-    names = ready(str(written))
-    names["tableau"] = tableau
+    names = algebra(rows, tableau)
     places = np.cumsum([0, 1, rows, rows * terms]) * WIDTH
     for names["lane"] in range(WIDTH):
         names["model_weigh"](w.reshape(-1), terms, first, *places)
     np.testing.assert_allclose(w[-rows:], wanted, rtol=1e-13, atol=1e-14)
 
 
-def test_weights(monkeypatch):
+def test_weights():
     rng = np.random.default_rng(5)
     terms, first = 3, 2
-    tableau = rng.standard_normal(first + 4 * terms)
+    tableau = rng.standard_normal(first + METHOD[0] * terms)
     place, factor = rng.uniform(0, 1, (2, WIDTH))
     wanted = np.zeros((terms, WIDTH))
     common("weights", np.array([7, terms], float), tableau[first:].copy(), place, factor, wanted)
-    monkeypatch.setattr(scalar, "tableau", tableau)
     w = np.concatenate([place, factor, np.zeros(terms * WIDTH)])
-    scalar.model_weights(w, 7, terms, first, 0, WIDTH, 2 * WIDTH)
+    algebra(1, tableau)["model_weights"](w, 7, terms, first, 0, WIDTH, 2 * WIDTH)
     np.testing.assert_allclose(w[2 * WIDTH :].reshape(terms, WIDTH), wanted, rtol=1e-13)
 
 
@@ -171,7 +177,7 @@ def test_norm():
     w = np.concatenate([tolerance, *(a.reshape(-1) for a in (error, y, new)), np.zeros(3 * WIDTH)])
     places = np.cumsum([0, rows + 1, rows, rows, rows]) * WIDTH
     with np.errstate(invalid="ignore"):
-        scalar.model_norm(w, rows, *places)
+        algebra(rows)["model_norm"](w, rows, *places)
     np.testing.assert_allclose(w[-3 * WIDTH :].reshape(3, WIDTH), wanted, rtol=1e-13)
 
 
@@ -188,7 +194,11 @@ def test_accept():
 
 
 def test_every_function_that_is_not_a_models_is_known_here():
-    assert {name.removeprefix("write_") for name in vars(Lanes) if name.startswith("write_")} == {"weigh", *COMMON}
+    lanes, written = Lanes("test"), Scalar()
+    for writer in (lanes, written):
+        writer.write_algebra(1, *METHOD)
+    assert all(name in lanes and name in written for name in ALGEBRA)
+    assert {*written.functions, *COMMON} == set(ALGEBRA)
 
 
 def test_source_that_has_no_meaning_on_a_gpu_is_refused():
