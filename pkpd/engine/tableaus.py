@@ -211,9 +211,9 @@ def _rodas5p() -> Tableau:
 class Collocation:
     """Collocation at `c` (stages,), the last of which is 1.
 
-    With Z the states at these points less the one at the start, and W = ``transform^-1`` Z, the equations are
-    ``blocks / h W = transform^-1 F``, where ``blocks`` (stages, stages) holds `values` on its diagonal: one number,
-    then pairs [[a, b], [-b, a]] as a and b.
+    With Z the states at these points less the one at the start, and W = ``transform^-1`` Z, the equations Z = h A F are
+    ``blocks W = h transform^-1 F``, where the blocks on the diagonal are `values`: one number, then pairs
+    [[a, b], [-b, a]] as a and b.
 
     ``start`` (stages,): h times the slope of the polynomial at the start, from W; ``dense`` (stages, stages): the
     polynomial itself, as in `Tableau`. ``missed``: the largest error of the polynomial for a unit of h times what it
@@ -223,7 +223,6 @@ class Collocation:
     c: npt.NDArray[np.float64]
     transform: npt.NDArray[np.float64]
     inverse: npt.NDArray[np.float64]
-    blocks: npt.NDArray[np.float64]
     values: npt.NDArray[np.float64]
     start: npt.NDArray[np.float64]
     dense: npt.NDArray[np.float64]
@@ -252,18 +251,14 @@ def radau(stages: int) -> Collocation:
     before = np.column_stack([-np.ones(stages), values[:, : stages - 1]])
     integrals = (values[:, 1:] - before) / (2 * degrees + 1) / 2.0
     a = np.linalg.solve(values[:, :stages].T, integrals.T).T
-    eigenvalues, vectors = (np.asarray(found, complex) for found in np.linalg.eig(np.linalg.inv(a)))
-    real = int(np.argmin(np.abs(eigenvalues.imag)))
-    upper = [k for k in np.argsort(eigenvalues.imag) if k != real and eigenvalues[k].imag > 0.0]
-    columns, numbers = [vectors[:, real].real], [eigenvalues[real].real]
-    blocks = np.zeros((stages, stages))
-    blocks[0, 0] = numbers[0]
-    for k in upper:
-        i = len(columns)
-        alpha, beta = eigenvalues[k].real, eigenvalues[k].imag
-        blocks[i : i + 2, i : i + 2] = [[alpha, beta], [-beta, alpha]]
-        columns += [vectors[:, k].real, vectors[:, k].imag]
-        numbers += [alpha, beta]
+    found = np.linalg.eig(np.linalg.inv(a))
+    # By the imaginary part: the real one is in the middle, the upper ones of the pairs follow.
+    order = np.argsort(np.imag(found[0]))[stages // 2 :]
+    values, vectors = np.asarray(found[0])[order], np.asarray(found[1])[:, order]
+    columns, numbers = [np.real(vectors[:, 0])], [np.real(values[0])]
+    for k in range(1, len(order)):
+        columns += [np.real(vectors[:, k]), np.imag(vectors[:, k])]
+        numbers += [np.real(values[k]), np.imag(values[k])]
     transform = np.column_stack(columns)
     # Row j: the polynomial that is 1 at point j and 0 at the others and at the start, in powers 1 ... stages.
     basis = np.array([_through_origin(c, j) for j in range(stages)])
@@ -274,7 +269,6 @@ def radau(stages: int) -> Collocation:
         c=c,
         transform=transform,
         inverse=np.linalg.inv(transform),
-        blocks=blocks,
         values=np.array(numbers),
         start=basis[:, 0] @ transform,
         dense=transform.T @ basis,

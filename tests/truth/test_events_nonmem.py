@@ -139,7 +139,7 @@ def run(doses, values, times, carry="nocb", weights=None, method="auto"):
     return predict(program, schedule, [p.typical for p in model.parameters.values()], method=method)
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", CASES)
 def test_case(case, method):
     doses, values, expected = CASES[case]

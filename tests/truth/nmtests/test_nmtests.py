@@ -129,7 +129,7 @@ def named(cases) -> list:
     ]
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", named(PRINTED))
 def test_case(case: str, method: str):
     printed = PRINTED[case]
@@ -186,7 +186,7 @@ def with_changing_weight(method: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return time, printed, got.f
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", METHODS)
 def test_covariates_that_change_hold_backward(method: str):
     """CL follows the weight of the row that ends an interval; the doses at 24, 48 and 72 h are additional ones."""
     _, printed, got = with_changing_weight(method)
