@@ -23,10 +23,10 @@ from pkpd.engine.moments import end
 @compiled
 def collocation_step(lo, fns, base, w, q, s):
     """Leave W in k, the state after the step in ynew, and the error of its polynomial."""
-    find_amplitudes(lo, fns, base)
+    way = find_amplitudes(lo, fns, base, w, q)
     factorise(lo, fns, base, w)
     for i in range(lo.stages):
-        derivative_at(lo, i, fns, base, w, q, s)
+        derivative_at(lo, i, way, fns, base, w, q, s)
     solve_stages(lo, fns, base, w)
     last = (lo.stages - 1) * lo.stages
     weigh(lo, lo.stages, last, lo.one, lo.y, lo.k, lo.ynew, fns, base, w)
@@ -50,7 +50,7 @@ def factorise(lo, fns, base, w):
 
 
 @compiled
-def derivative_at(lo, i, fns, base, w, q, s):
+def derivative_at(lo, i, way, fns, base, w, q, s):
     """The derivative at a point of the step, where what is exact is as it is there, the rest as at the start."""
     last = i == lo.stages - 1
     c, out = w[lo.tableau + lo.stages * lo.stages + i], lo.ynew if last else lo.stage
@@ -60,7 +60,7 @@ def derivative_at(lo, i, fns, base, w, q, s):
         w[lo.ts + lane] = end(lo, lane, w) if last else w[lo.t + lane] + w[lo.span + lane]
     for j in range(lo.integrated * ws.WIDTH):
         w[out + j] = w[lo.y + j]
-    advance(lo, not last, out, fns, base, w, q, s)
+    advance(lo, way, not last, out, fns, base, w, q, s)
     rhs(lo, fns, base, lo.ts, out, lo.rates + i * lo.integrated * ws.WIDTH)
 
 

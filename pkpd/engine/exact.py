@@ -84,8 +84,27 @@ def propagate(lo, y, out, fns, base, w, q, s):
 
 
 @compiled
-def find_amplitudes(lo, fns, base):
-    """The linear part at the present, in its modes."""
+def find_way(lo, w, q):
+    """How to advance the linear part over the step: by modes in any lane (1), in all (2); if it is fed, 4 more."""
+    if lo.mode_length == 0:
+        return 0
+    way = 2
+    fed = lo.steady_feed > 0
+    for lane in range(ws.WIDTH):
+        if q[lo.subject + lane] < 0:
+            continue
+        if w[lo.step + lane] * w[lo.linear + ws.WIDTH + lane] > w[lo.theta] * 2.0**ws.MOST_HALVINGS:
+            # An eigenvalue is no better than the rounding of the largest one.
+            q[lo.too_fast + lane] = 1
+        fed = fed or q[lo.running + lane] > 0
+        if w[lo.modal + lane] != 1.0:
+            way = 1
+    return way + 4 if fed else way
+
+
+@compiled
+def find_amplitudes(lo, fns, base, w, q):
+    """The linear part at the present, in its modes. Returns the way to advance it over the step, for `advance`."""
     if lo.mode_length > 0:
         x = lo.y + lo.tail
         call(
@@ -97,27 +116,21 @@ def find_amplitudes(lo, fns, base):
             base,
             base,
         )
+    return find_way(lo, w, q)
 
 
 @compiled
-def advance(lo, inner, out, fns, base, w, q, s):
+def advance(lo, way, inner, out, fns, base, w, q, s):
     """Advance the linear part from the present by each lane's span: by its modes, where the lane has them.
 
     With `inner`, only those of its states are needed that other equations contain.
     """
-    modal = lo.mode_length > 0
-    if modal:
-        fed = lo.steady_feed > 0
-        for lane in range(ws.WIDTH):
-            if w[lo.span + lane] * w[lo.linear + ws.WIDTH + lane] > w[lo.theta] * 2.0**ws.MOST_HALVINGS:
-                # An eigenvalue is no better than the rounding of the largest one.
-                q[lo.too_fast + lane] = 1
-            fed = fed or (q[lo.running + lane] > 0 and q[lo.subject + lane] >= 0)
-            modal = modal and (w[lo.modal + lane] == 1.0 or q[lo.subject + lane] < 0)
+    if way > 0:
+        fed = way >= 4
         which = (ws.MODAL_INNER if fed else ws.MODAL_INNER_FREE) if inner else (ws.MODAL if fed else ws.MODAL_FREE)
         into = at(base, out + lo.tail)
         call(fns[which], at(base, lo.span), at(base, lo.modes), at(base, lo.amplitudes), into, base, base)
-    if modal:
+    if way == 2 or way == 6:
         return
     propagate(lo, lo.y, lo.advanced, fns, base, w, q, s)
     for lane in range(ws.WIDTH):

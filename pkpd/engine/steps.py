@@ -6,7 +6,7 @@ import numpy as np
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import at, call, compiled, observe, rhs, weigh
-from pkpd.engine.exact import advance, find_amplitudes
+from pkpd.engine.exact import advance, find_amplitudes, find_way
 from pkpd.engine.moments import end, next_observation, store
 
 
@@ -19,12 +19,12 @@ def stage_times(lo, c, w):
 
 
 @compiled
-def advance_linear(lo, c, out, fns, base, w, q, s):
+def advance_linear(lo, way, c, out, fns, base, w, q, s):
     """Put the linear part of the state at a stage's time beside what is integrated."""
     if lo.closure > 0:
         for lane in range(ws.WIDTH):
             w[lo.span + lane] = c * w[lo.step + lane]
-        advance(lo, c < 1.0, out, fns, base, w, q, s)
+        advance(lo, way, c < 1.0, out, fns, base, w, q, s)
 
 
 @compiled
@@ -37,7 +37,7 @@ def copy_linear(lo, source, out, w):
 @compiled
 def explicit_step(lo, fns, base, w, q, s):
     """Tsitouras' pair; stage 1 is there already. Leaves ynew, its error, and f(ynew) as the last stage."""
-    find_amplitudes(lo, fns, base)
+    way = find_amplitudes(lo, fns, base, w, q)
     stages = 7
     c, e = stages * stages, stages * stages + 2 * stages
     for stage in range(1, stages):
@@ -46,7 +46,7 @@ def explicit_step(lo, fns, base, w, q, s):
         out = lo.ynew if stage == stages - 1 else lo.stage
         weigh(lo, stage, stage * stages, lo.step, lo.y, lo.k, out, fns, base, w)
         if time != before:
-            advance_linear(lo, time, lo.stage, fns, base, w, q, s)
+            advance_linear(lo, way, time, lo.stage, fns, base, w, q, s)
         if out == lo.ynew:
             copy_linear(lo, lo.stage, out, w)
         rhs(lo, fns, base, lo.ts, out, lo.k + stage * lo.integrated * ws.WIDTH)
@@ -60,7 +60,7 @@ def rosenbrock_step(lo, fns, base, w, q, s):
     The Jacobian of the state with its sensitivities is block triangular with J on the diagonal: one factorisation
     serves all blocks, and what lies below the diagonal acts on the state's own u (the `couple` function).
     """
-    find_amplitudes(lo, fns, base)
+    way = find_amplitudes(lo, fns, base, w, q)
     stages = 8
     c, b, dense = stages * stages, stages * stages + stages, stages * stages + 3 * stages
     coupling = dense + 4 * stages
@@ -89,7 +89,7 @@ def rosenbrock_step(lo, fns, base, w, q, s):
         if stage > 0:
             weigh(lo, stage, stage * stages, lo.one, lo.y, lo.k, lo.stage, fns, base, w)
             if time != w[lo.tableau + c + stage - 1]:
-                advance_linear(lo, time, lo.stage, fns, base, w, q, s)
+                advance_linear(lo, way, time, lo.stage, fns, base, w, q, s)
             where = lo.stage
         rhs(lo, fns, base, lo.ts, where, lo.error)
         source = lo.error
@@ -266,6 +266,7 @@ def interpolate(lo, dense, scaled, fns, base, w, q, s):
     w[lo.shape] = lo.integrated
     w[lo.shape + 1] = lo.stages
     factor = lo.step if scaled else lo.one
+    way = find_way(lo, w, q)
     while True:
         waiting = False
         for lane in range(ws.WIDTH):
@@ -296,7 +297,7 @@ def interpolate(lo, dense, scaled, fns, base, w, q, s):
             base,
         )
         if lo.closure > 0:
-            advance(lo, False, lo.stage, fns, base, w, q, s)
+            advance(lo, way, False, lo.stage, fns, base, w, q, s)
         observe(lo, fns, base, lo.ts, lo.stage)
         for lane in range(ws.WIDTH):
             if q[lo.found + lane] == 1:
