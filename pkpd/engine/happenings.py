@@ -50,6 +50,21 @@ def find_floor(lo, lane, subject, w, s):
 
 
 @compiled
+def weigh_sensitivities(lo, lane, w, q, s):
+    """No sensitivity is controlled more tightly than its state when the parameter changes by all of itself, or by 1.
+
+    Where a parameter does not matter (at rest, say), its terms cancel: what is left of them is rounding, in proportion
+    to the state and not to the sensitivity. Steps that try to follow it become ever shorter.
+    """
+    first = q[lo.subject + lane] * lo.wrt
+    for i in range(lo.n):
+        most = max(w[lo.tolerance + 2 + i * ws.WIDTH + lane], abs(w[lo.y + i * ws.WIDTH + lane]))
+        for j in range(lo.wrt):
+            largest = lo.tolerance + 2 + (lo.n * (1 + j) + i) * ws.WIDTH + lane
+            w[largest] = max(w[largest], most * s.worth[first + j])
+
+
+@compiled
 def set_covariates(lo, lane, row, w, s):
     """Let the covariates of a row hold in the lane."""
     for j in range(lo.covariates):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pkpd.engine import workspace as ws
 from pkpd.engine.calls import compiled, hoist, observe
-from pkpd.engine.happenings import cancel, give, load_subject, set_covariates, set_modes, start_state, switch
+from pkpd.engine.happenings import (
+    cancel,
+    give,
+    load_subject,
+    set_covariates,
+    set_modes,
+    start_state,
+    switch,
+    weigh_sensitivities,
+)
 from pkpd.engine.steady import begin_steady, steady_moment
 
 
@@ -132,6 +141,9 @@ def happen(lo, fns, base, w, q, s):
                     fail(lo, lane, verdict, w, q, s)
                     break
         if not waiting:
+            for lane in range(ws.WIDTH):
+                if q[lo.subject + lane] >= 0 and q[lo.fresh + lane] == 1:
+                    weigh_sensitivities(lo, lane, w, q, s)
             return disturbed
         if stale:
             hoist(lo, fns, base)

@@ -74,7 +74,8 @@ def predict(
     rtol, atol
         Tolerances of the solver, per component of the state and of its sensitivities. Nothing is controlled more
         tightly than 1e-5 rtol of the largest value the component has had, or of a thousandth of the largest dose or
-        starting value of the subject (of 1, where these are larger); `atol`, if given, comes on top.
+        starting value of the subject (of 1, where these are larger); nor a sensitivity more tightly than its state
+        when the parameter changes by all of itself (by 1, where it is smaller). `atol`, if given, comes on top.
     threads
         None: as many as there are processors. The numbers do not depend on it.
     method
@@ -183,6 +184,11 @@ class _Run:
         self.addresses = np.array(functions.addresses, np.int64)
         self.mode_row, self.modes = self._modes()
 
+    def _worth(self) -> Floats:
+        """What one of a state is worth in its sensitivities: over the parameter, or over 1 where that is larger."""
+        columns = [self.program.parameters.index(name) for name in self.wrt]
+        return np.ascontiguousarray(1.0 / np.maximum(np.abs(self.values[:, columns]), 1.0))
+
     def _modes(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """The modes of the linear part, for every row whose covariates come into force."""
         arrays, sizes = self.schedule.arrays, self.sizes
@@ -209,6 +215,7 @@ class _Run:
         arrays = schedule.arrays | {
             "order": np.ascontiguousarray(order, np.int64),
             "values": self.values,
+            "worth": self._worth(),
             "f": self.f,
             "df": self.df,
             "verdict": self.verdict,

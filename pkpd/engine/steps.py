@@ -245,7 +245,9 @@ def choose_step(lo, lane, method, w, q):
         h = left
     elif 2.0 * h > left:
         h = 0.5 * left
-    w[lo.step + lane] = h
+    # What the clock will show: its rounding in each step would add up.
+    shown = (w[lo.t + lane] + h) - w[lo.t + lane]
+    w[lo.step + lane] = shown if 0.0 < shown < left else h
 
 
 @compiled

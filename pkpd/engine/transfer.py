@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 LONG = ("numbers", "whole", "plan_numbers", "plan_whole", "results")
 #: Arrays of the batch, by what they have an entry for; all others are taken whole.
 _PER = {
-    "subject": ("values", "first_row", "start_time", "verdict", "end_time", "steps"),
+    "subject": ("values", "worth", "first_row", "start_time", "verdict", "end_time", "steps"),
     "start": ("item_start", "dose_start"),
     "item": ("item_time", "item_key", "item_kind", "item_index"),
     "dose": tuple(name for name in Batch._fields if name.startswith("dose_") and name != "dose_start"),

@@ -133,6 +133,7 @@ class Batch(NamedTuple):
 
     order: int
     values: int
+    worth: int
     item_start: int
     item_time: int
     item_key: int
