@@ -257,12 +257,14 @@ class _Person:
         e = self.events
         amount = float(e.amt[row]) * factor
         known = {**self.without_states(covariates), "dose": amount}
+        # An additional dose is as late as its record says.
+        recorded = {**self.without_states(self.covariates[row - self.rows.start]), "dose": amount}
 
-        def said(name: str, default: float) -> float:
+        def said(name: str, default: float, known: dict[str, float] = known) -> float:
             expr = getattr(way, name)
             return default if expr is None else float(evaluate(expr, known))
 
-        scale, lag, share = said("scale", 1.0), said("lag", 0.0), said("bioavailability", 1.0)
+        scale, lag, share = said("scale", 1.0), said("lag", 0.0, recorded), said("bioavailability", 1.0)
         mode = Mode(int(e.mode[row]))
         if mode == Mode.AUTO:
             mode = (

@@ -19,7 +19,7 @@ sys.path.insert(0, str(DOCS))
 import event_examples  # noqa: E402
 import event_figures  # noqa: E402
 import event_runs  # noqa: E402
-from event_models import CLEARANCE, SWITCH  # noqa: E402
+from event_models import CLEARANCE, FED, SWITCH  # noqa: E402
 
 EXAMPLES = event_examples.EXAMPLES
 PAGE = (DOCS / "explain" / "events.md").read_text(encoding="utf-8")
@@ -219,6 +219,13 @@ def test_carry_of_covariates():
 def test_additional_doses_take_what_is_in_force_at_their_time():
     jumps = [at("additional-covariate", t) - at("additional-covariate", t - 1) * np.exp(-K) for t in (12, 24, 36)]
     assert jumps == pytest.approx([2.5, 5.0, 5.0], rel=1e-9)
+    late = replace(
+        EXAMPLES["additional-covariate"],
+        model=FED.replace("else 1", 'else 1", lag = "wait * FOOD').replace(
+            "[routes]", 'wait = { typical = 3, unit = "h" }\n[routes]'
+        ),
+    )
+    assert event_runs.run(late)["1"].values["cp"] == pytest.approx(course("additional-covariate").values["cp"])
 
 
 def test_model_event_time():

@@ -103,7 +103,7 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
         return verdict
     item, last_item = s.item_start[subject], s.item_start[subject + 1]
     dose, last_dose = s.dose_start[subject], s.dose_start[subject + 1]
-    evaluated, given, when = -1, -1.0, 0.0
+    evaluated, given, when, recorded = -1, -1.0, 0.0, -1
     while item < last_item or dose < last_dose:
         if dose == last_dose or (item < last_item and s.item_time[item] < s.dose_time[dose]):
             add_event(lo, lane, 0, count, s.item_time[item], s.item_key[item], s.item_kind[item], item, w, q)
@@ -114,12 +114,16 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
             continue
         if s.dose_row[dose] != evaluated or s.dose_amount[dose] != given or s.dose_time[dose] != when:
             evaluated, given, when = s.dose_row[dose], s.dose_amount[dose], s.dose_time[dose]
-            w[lo.amount + lane] = given
-            w[lo.amount + ws.WIDTH + lane] = when
-            set_covariates(lo, lane, evaluated, w, s)
-            call(fns[ws.INPUTS], at(base, lo.p), at(base, lo.c), at(base, lo.amount), at(base, lo.ways), base, base)
+            read_ways(lo, lane, evaluated, given, when, lo.ways, fns, base, w, s)
+        lags = lo.ways
+        if s.dose_record[dose] != evaluated or (lo.lines > 0 and s.dose_record_time[dose] != when):
+            # An additional dose is as late as its record says, as in NONMEM; the rest is that of its own time.
+            lags = lo.lags
+            if s.dose_record[dose] != recorded:
+                recorded = s.dose_record[dose]
+                read_ways(lo, lane, recorded, given, s.dose_record_time[dose], lags, fns, base, w, s)
         d = dose - s.dose_start[subject]
-        start, duration, verdict = read_dose(lo, lane, dose, d, w, s)
+        start, duration, verdict = read_dose(lo, lane, dose, d, lags, w, s)
         if verdict != ws.DONE:
             return verdict
         duration = fit_to_clock(lo, lane, d, start, duration, w)
@@ -139,6 +143,15 @@ def make_events(lo, lane, subject, fns, base, w, q, s):
     set_covariates(lo, lane, s.first_row[subject], w, s)
     q[lo.count + lane] = count
     return ws.DONE
+
+
+@compiled
+def read_ways(lo, lane, row, amount, time, into, fns, base, w, s):
+    """What the model says of all ways in for a dose of `amount`, by the covariates of `row` at `time`."""
+    w[lo.amount + lane] = amount
+    w[lo.amount + ws.WIDTH + lane] = time
+    set_covariates(lo, lane, row, w, s)
+    call(fns[ws.INPUTS], at(base, lo.p), at(base, lo.c), at(base, lo.amount), at(base, into), base, base)
 
 
 @compiled
@@ -207,17 +220,18 @@ def add_event(lo, lane, first, at, time, key, kind, index, w, q):
 
 
 @compiled
-def read_dose(lo, lane, dose, d, w, s):
+def read_dose(lo, lane, dose, d, lags, w, s):
     """Start and duration of a dose; its amount or rate goes to ws.Layout.dose, with what the parameters do to them.
 
     There: the amount (bolus) or rate (infusion), its derivatives, those of the start, those of the end; the lag, the
-    duration.
+    duration. Its lag is read from `lags`, which lies as ws.Layout.ways does.
     """
     way = s.dose_input[dose]
     mode = s.dose_mode[dose]
     amount = s.dose_amount[dose]
-    block = lo.ways + way * ws.FIELDS * (1 + lo.wrt) * ws.WIDTH + lane
-    scale, share, lag = w[block], w[block + ws.WIDTH], w[block + 2 * ws.WIDTH]
+    place = way * ws.FIELDS * (1 + lo.wrt) * ws.WIDTH + lane
+    block, late = lo.ways + place, lags + place + 2 * ws.WIDTH
+    scale, share, lag = w[block], w[block + ws.WIDTH], w[late]
     rate, span = w[block + 3 * ws.WIDTH], w[block + 4 * ws.WIDTH]
     if mode in (ws.AT_RATE, ws.ENDLESS):
         rate = s.dose_rate[dose]
@@ -245,7 +259,7 @@ def read_dose(lo, lane, dose, d, w, s):
     w[o + (2 + 3 * lo.wrt) * ws.WIDTH] = span if infusion else 0.0
     for j in range(lo.wrt):
         slope = block + (1 + j) * ws.FIELDS * ws.WIDTH
-        dscale, dshare, dlag = w[slope], w[slope + ws.WIDTH], w[slope + 2 * ws.WIDTH]
+        dscale, dshare, dlag = w[slope], w[slope + ws.WIDTH], w[late + (1 + j) * ws.FIELDS * ws.WIDTH]
         drate, dspan = w[slope + 3 * ws.WIDTH], w[slope + 4 * ws.WIDTH]
         if by_rate:
             if mode != ws.AT_MODELLED_RATE:

@@ -66,6 +66,7 @@ class Layout(NamedTuple):
     mask: int
     observed: int
     ways: int
+    lags: int
     jacobian: int
     shift: int
     factors: int
@@ -174,6 +175,7 @@ def make_layout(size: Sizes, method: int, stored: int, events: int, doses: int, 
         "mask": 1,
         "observed": size.observables * (1 + wrt),
         "ways": size.inputs * FIELDS * (1 + wrt),
+        "lags": size.inputs * FIELDS * (1 + wrt) if size.covariates else 0,
         "jacobian": size.jacobian + size.integrated,
         "shift": 1,
         "factors": size.factors,

@@ -9,8 +9,8 @@ The order of what happens at one time to one subject, which decides what an obse
 3. the records, in the order of their rows: a dose before an observation in the file is seen by it, one after is not;
    a reset comes before the dose of its own row.
 
-Covariates hold backward from a row to the one before (``nocb``) or forward to the next (``locf``). What an additional
-dose takes from covariates is what is in force at its own time.
+Covariates hold backward from a row to the one before (``nocb``) or forward to the next (``locf``). An additional dose
+is as late as its record says; what else it takes from covariates is what is in force at its own time.
 """
 
 from __future__ import annotations
@@ -201,6 +201,7 @@ class _Binding:
             "dose_time": time[order],
             "dose_key": np.where(first, row, -1.0),
             "dose_record": row,
+            "dose_record_time": np.asarray(e.time[row], float),
             "dose_row": at,
             "dose_input": pick["way"],
             "dose_mode": mode[order],

@@ -143,6 +143,7 @@ class Batch(NamedTuple):
     dose_time: int
     dose_key: int
     dose_record: int
+    dose_record_time: int
     dose_row: int
     dose_input: int
     dose_mode: int

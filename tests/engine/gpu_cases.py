@@ -21,6 +21,7 @@ from pkpd.model.model import Model
 from tests.engine.conftest import EVERYTHING
 from tests.engine.draws import Row, events_of, network, nonlinear
 from tests.engine.test_isolation import EXPLOSIVE
+from tests.engine.test_lags import FOLLOWING
 
 SWITCHED = """
 title = "a rate that changes when a parameter says"
@@ -66,6 +67,11 @@ PEOPLE: dict[str, list[Row]] = {
         {"TIME": 4, "EVID": 4, "CMT": 2, "AMT": 70, "RATE": 30},
     ],
     "weight": [{"TIME": 0, "EVID": 1, "CMT": 1, "AMT": 80}, {"TIME": 5, "EVID": 2, "WT": 95}],
+    "late": [
+        {"TIME": 0, "EVID": 1, "CMT": 5, "AMT": 80, "II": 4, "ADDL": 2},
+        {"TIME": 1, "EVID": 1, "CMT": 1, "AMT": 50, "II": 3, "ADDL": 2, "SS": 1},
+        {"TIME": 5, "EVID": 2, "WT": 95},
+    ],
 }
 
 
@@ -128,6 +134,10 @@ def network_of(*names: str, lag: float = 0.7, **options: Any) -> dict[str, Any]:
 def nonlinear_of(which: str, *names: str, lag: float = 0.7, carry: str = "nocb", **options: Any) -> dict[str, Any]:
     model = nonlinear(which)
     return compare(model, people(*names, carry=carry), with_lag(model, lag), **options)
+
+
+def late(carry: str, **options: Any) -> dict[str, Any]:
+    return compare(FOLLOWING, people("late", "weight", carry=carry), **options)
 
 
 def switched(**options: Any) -> dict[str, Any]:
@@ -212,6 +222,8 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "rosenbrock: covariates on lines": lambda: nonlinear_of(
         "turnover", "weight", carry="linear", method="rosenbrock"
     ),
+    "lags of records": lambda: late("nocb", sensitivities=["lag", "f"]),
+    "lags of records: covariates on lines": lambda: late("linear", sensitivities=["lag"]),
     "switches": switched,
     "switches: explicit, sensitivities": lambda: switched(sensitivities=True),
     "switches: rosenbrock": lambda: switched(method="rosenbrock"),

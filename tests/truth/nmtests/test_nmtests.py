@@ -111,22 +111,9 @@ def predicted(method: str) -> dict[str, np.ndarray]:
     return {name: got.f[schedule.record_subject == s] for s, name in enumerate(schedule.subjects)}
 
 
-#: Cases that come out otherwise, by a rule of ours that is not NONMEM's.
-OTHERWISE = {
-    "102": "an additional dose takes its lag from the row in force at its own time, not from its dose's row",
-}
-
-
 def named(cases) -> list:
     """Each case with its number and title."""
-    return [
-        pytest.param(
-            case,
-            id=f"{case}: {TITLES[case]}",
-            marks=[pytest.mark.xfail(reason=OTHERWISE[case], strict=True)] if case in OTHERWISE else [],
-        )
-        for case in cases
-    ]
+    return [pytest.param(case, id=f"{case}: {TITLES[case]}") for case in cases]
 
 
 @pytest.mark.parametrize("method", METHODS)
