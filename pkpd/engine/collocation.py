@@ -82,7 +82,8 @@ def solve_stages(lo, fns, base, w):
 def find_error(lo, fns, base, w):
     """What the polynomial misses at the start, where it need not obey the equations, tells how far off it is elsewhere.
 
-    As Hairer and Wanner do, it is passed through the equations of a step, which keeps fast parts from spoiling it.
+    As Hairer and Wanner do, it is passed through the equations of a step, which keeps fast parts from spoiling it. That
+    is one look, at one place: the last term of the polynomial is another, which sees the whole step.
     """
     stages = lo.stages
     missed = w[lo.tableau + 3 * stages * (stages + 1)]
@@ -94,3 +95,8 @@ def find_error(lo, fns, base, w):
             difference = w[lo.step + lane] * w[lo.rates + here] - w[lo.right + here]
             w[lo.right + here] = missed * w[lo.shift + lane] * difference
     call(fns[ws.SOLVE], at(base, lo.factors), at(base, lo.right), at(base, lo.error), base, base, base)
+    weigh(lo, stages, 3 * stages * (stages + 1) + 1, lo.one, lo.zero, lo.k, lo.right, fns, base, w)
+    for i in range(lo.integrated * ws.WIDTH):
+        # What is no number stays so.
+        if abs(w[lo.right + i]) > abs(w[lo.error + i]):
+            w[lo.error + i] = w[lo.right + i]

@@ -14,6 +14,7 @@ and Applied Mathematics 1999;111:93-111. doi:10.1016/S0377-0427(99)00134-X
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -207,6 +208,10 @@ def _rodas5p() -> Tableau:
     )
 
 
+#: How much of the last term of a series the next one is taken to be.
+_NEXT = 0.75
+
+
 @dataclass(frozen=True, slots=True)
 class Collocation:
     """Collocation at `c` (stages,), the last of which is 1.
@@ -217,7 +222,8 @@ class Collocation:
 
     ``start`` (stages,): h times the slope of the polynomial at the start, from W; ``dense`` (stages, stages): the
     polynomial itself, as in `Tableau`. ``missed``: the largest error of the polynomial for a unit of h times what it
-    misses at the start.
+    misses at the start. ``last`` (stages,): from W, the largest that the integral of the next term of the slope's
+    Legendre series can be, if that term is `_NEXT` of the last one.
     """
 
     c: npt.NDArray[np.float64]
@@ -227,10 +233,11 @@ class Collocation:
     start: npt.NDArray[np.float64]
     dense: npt.NDArray[np.float64]
     missed: float
+    last: npt.NDArray[np.float64]
 
     def packed(self) -> npt.NDArray[np.float64]:
         """All in one array, in the order in which `pkpd.engine.collocation` reads them."""
-        parts = (self.transform, self.c, self.start, self.values, self.dense, self.inverse, self.missed)
+        parts = (self.transform, self.c, self.start, self.values, self.dense, self.inverse, self.missed, self.last)
         return np.concatenate([np.ravel(p) for p in parts])
 
 
@@ -262,17 +269,21 @@ def radau(stages: int) -> Collocation:
     transform = np.column_stack(columns)
     # Row j: the polynomial that is 1 at point j and 0 at the others and at the start, in powers 1 ... stages.
     basis = np.array([_through_origin(c, j) for j in range(stages)])
+    dense = transform.T @ basis
     node = polynomial.polyfromroots(c)
     miss = polynomial.polyint(node / node[0])
     places = np.linspace(0.0, 1.0, 2001)
+    term = legendre.legint(np.eye(stages + 1)[stages], lbnd=-1.0)
+    largest = 0.5 * float(np.abs(legendre.legval(2.0 * places - 1.0, term)).max())
     return Collocation(
         c=c,
         transform=transform,
         inverse=np.linalg.inv(transform),
         values=np.array(numbers),
         start=basis[:, 0] @ transform,
-        dense=transform.T @ basis,
+        dense=dense,
         missed=float(np.abs(polynomial.polyval(places, miss)).max()),
+        last=_NEXT * largest * stages / comb(2 * stages - 2, stages - 1) * dense[:, -1],
     )
 
 

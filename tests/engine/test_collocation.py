@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from numpy.polynomial import polynomial
+from numpy.polynomial import legendre, polynomial
 
 from pkpd.data.events import Events
 from pkpd.data.regimen import Dose, Regimen
@@ -131,6 +131,24 @@ def test_the_error_follows_the_tolerance(drive: str, plan: str):
         assert got.method[0] == "exact + collocation"
         errors[rtol] = float(np.abs(got.f - wanted).max())
     assert all(error < MOST[drive] * rtol for rtol, error in errors.items()), errors
+
+
+def test_the_last_term_of_a_polynomial():
+    """Of y' = P_6, Legendre's polynomial on [0, 1], whose last term is 1: the integral of P_7 is at most 0.0195."""
+    p6 = legendre.legint(np.eye(7)[6], lbnd=-1)
+    w = RADAU.inverse @ (legendre.legval(2 * RADAU.c - 1, p6) / 2)
+    inside = np.linspace(-1, 1, 4001)
+    most = np.abs(legendre.legval(inside, legendre.legint(np.eye(8)[7], lbnd=-1))).max() / 2
+    assert abs(RADAU.last @ w) == pytest.approx(0.75 * most, rel=1e-5)
+
+
+def test_a_steep_drive_inside_a_long_step_is_seen():
+    """A sigmoid so steep that it is nearly a switch, passed long after the dose."""
+    values = {"gamma": 25.0, "a50": 0.5, "k": 0.1}
+    wanted = solve("sigmoid", Dose(10, route="iv"), TIMES, values=values, rtol=1e-12, method="explicit").f
+    for rtol in (1e-3, 1e-5, 1e-7):
+        got = solve("sigmoid", Dose(10, route="iv"), TIMES, values=values, rtol=rtol).f
+        assert np.abs(got - wanted).max() < 3 * rtol
 
 
 def test_few_steps_where_all_is_smooth():
