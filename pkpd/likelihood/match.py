@@ -111,7 +111,8 @@ def in_output_units(
     stated : mapping of int to str or None
         The unit in which the data give each output; None: that of the model.
     """
-    dv, error, found = seen.dv.copy(), seen.error.copy(), []
+    columns = {name: getattr(seen, name).copy() for name in ("dv", "error", "lower", "upper", "lloq", "uloq")}
+    found: list[Finding] = []
     for k, output in enumerate(model.outputs.values()):
         unit = stated.get(k)
         rows = (seen.output == k) & ~np.isfinite(seen.ref)  # a change is in percent, whatever the unit
@@ -122,9 +123,9 @@ def in_output_units(
         except UnitError as error_:
             found.append(error_.as_finding("unit", where=f"{seen.origin}, DV of {output.name}"))
             continue
-        dv[rows] *= factor
-        error[rows] *= factor
-    return replace(seen, dv=dv, error=error), found
+        for column in columns.values():
+            column[rows] *= factor
+    return replace(seen, **columns), found
 
 
 def _rows(seen: Observations, rows: np.ndarray, code: str, what: str, expected: str, remedy: str) -> list[Finding]:

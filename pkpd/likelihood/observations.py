@@ -14,9 +14,12 @@ from pkpd.data.covariates import fill
 if TYPE_CHECKING:
     from pkpd.data import Dataset
 
-__all__ = ["Feature", "Observations", "observe", "with_references"]
+__all__ = ["Feature", "Observations", "between", "observe", "with_references"]
 
 _LABELS = ("ARM", "PERIOD", "SEQUENCE", "OCC")
+_COLUMNS = (
+    "time", "dv", "output", "count", "error", "ref", "censored", "lower", "upper", "lloq", "uloq", "row",
+)  # fmt: skip
 
 
 class Feature(Enum):
@@ -52,6 +55,10 @@ class Observations:
     ref : (n,) float
         Time from which a change is counted; NaN where the record is no change.
     censored : (n,) bool
+    lower, upper : (n,) float
+        Ends of the interval in which a censored record lies, -inf or inf where it is open; DV twice where it was seen.
+    lloq, uloq : (n,) float
+        Limits of quantification of the assay; NaN where the data do not say.
     row : (n,) int
         Row in the file; -1 if there is none.
     labels : dict of (n,) arrays
@@ -68,6 +75,10 @@ class Observations:
     error: np.ndarray
     ref: np.ndarray
     censored: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    lloq: np.ndarray
+    uloq: np.ndarray
     row: np.ndarray
     labels: dict[str, np.ndarray]
 
@@ -79,10 +90,7 @@ class Observations:
     def of(self, subject: int) -> Observations:
         """Give the records of one subject."""
         rows = self.subject == subject
-        columns: dict[str, Any] = {
-            name: getattr(self, name)[rows]
-            for name in ("time", "dv", "output", "count", "error", "ref", "censored", "row")
-        }
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(
             self,
             people=(self.people[subject],),
@@ -106,6 +114,7 @@ def observe(data: Dataset, rows: np.ndarray, subject: np.ndarray, output: np.nda
     column = {name: values[rows] for name, values in data.columns.items()}
     published = np.where(np.isnan(column["SE"]), column["SD"] / np.sqrt(column["N"]), column["SE"])
     said = {name: column[name] for name in _LABELS if (data.columns[name] != data.columns[name].dtype.type()).any()}
+    lower, upper = between(column["CENS"], column["DV"], column["LLOQ"], column["ULOQ"])
     return Observations(
         origin=data.origin,
         people=data.ids,
@@ -117,9 +126,40 @@ def observe(data: Dataset, rows: np.ndarray, subject: np.ndarray, output: np.nda
         error=published,
         ref=column["REF"],
         censored=column["CENS"] != 0,
+        lower=lower,
+        upper=upper,
+        lloq=column["LLOQ"],
+        uloq=column["ULOQ"],
         row=column["ROW"],
         labels=said,
     )
+
+
+def between(cens: np.ndarray, dv: np.ndarray, lloq: np.ndarray, uloq: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the interval in which each record lies, as columns of NONMEM's kind say it.
+
+    CENS 1: below DV, or below LLOQ where DV is empty or a placeholder under it (0, half of LLOQ); an LLOQ below DV is
+    the lower end of the interval. CENS -1: above DV, or above ULOQ where DV is empty or a placeholder over it; a ULOQ
+    above DV is the upper end. This is the convention of Monolix and nlmixr2, whose column LIMIT is the other end.
+
+    Parameters
+    ----------
+    cens : (n,) int
+    dv, lloq, uloq : (n,) float
+        NaN where nothing is said.
+
+    Returns
+    -------
+    lower, upper : (n,) float
+        -inf and inf where the interval is open; DV in both where it was seen.
+    """
+    lower, upper = dv.copy(), dv.copy()
+    below, above = cens == 1, cens == -1
+    upper[below] = np.fmax(dv, lloq)[below]
+    lower[below] = np.where(lloq < dv, lloq, -np.inf)[below]
+    lower[above] = np.fmin(dv, uloq)[above]
+    upper[above] = np.where(uloq > dv, uloq, np.inf)[above]
+    return lower, upper
 
 
 def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple[Events, np.ndarray, np.ndarray]:

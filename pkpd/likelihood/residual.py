@@ -44,6 +44,11 @@ class Spread:
         Their derivatives with respect to the prediction.
     sd_psi : (n, R) float
         Derivatives of the SD with respect to the residual parameters.
+    mean_ff : (n,) float or None
+        Second derivative of the expectation with respect to the prediction; None unless asked for.
+    sd_vv : (n, 1 + R, 1 + R) float or None
+        Second derivatives of the SD with respect to the prediction (place 0) and the residual parameters; None unless
+        asked for. Where a prediction of 0 lets the SD have none (the kink of ``|f|``, a power below 2), they are 0.
     """
 
     mean: np.ndarray
@@ -51,6 +56,8 @@ class Spread:
     mean_f: np.ndarray
     sd_f: np.ndarray
     sd_psi: np.ndarray
+    mean_ff: np.ndarray | None = None
+    sd_vv: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +94,26 @@ class Law:
         """Whether the SD changes with the prediction."""
         return self.prop is not None
 
-    def spread(self, f: np.ndarray, psi: np.ndarray) -> Spread:
-        """Give expectation and SD for predictions `f` (n,) at residual parameters `psi` (R,) or (n, R)."""
+    def spread(self, f: np.ndarray, psi: np.ndarray, *, second: bool = False) -> Spread:
+        """Give expectation and SD for predictions `f` (n,) at residual parameters `psi` (R,) or (n, R).
+
+        With `second`, second derivatives, too.
+        """
         psi = np.broadcast_to(psi, (f.size, np.shape(psi)[-1]))
         one, zero = np.ones_like(f), np.zeros_like(f)
         sd_psi = np.zeros(psi.shape)
+        straight = {"mean_ff": zero, "sd_vv": np.zeros((f.size, 1 + psi.shape[1], 1 + psi.shape[1]))} if second else {}
         if self.log is not None:
             sd_psi[:, self.log] = 1.0
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return Spread(mean=np.log(f), sd=psi[:, self.log].copy(), mean_f=1 / f, sd_f=zero, sd_psi=sd_psi)
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                mean, mean_f = np.log(f), 1 / f
+                bent = straight | {"mean_ff": -(mean_f**2)} if second else {}
+            return Spread(mean=mean, sd=psi[:, self.log].copy(), mean_f=mean_f, sd_f=zero, sd_psi=sd_psi, **bent)
         add = psi[:, self.add] if self.add is not None else zero
         if self.prop is None:
             if self.add is not None:
                 sd_psi[:, self.add] = 1.0
-            return Spread(mean=f, sd=add.copy(), mean_f=one, sd_f=zero, sd_psi=sd_psi)
+            return Spread(mean=f, sd=add.copy(), mean_f=one, sd_f=zero, sd_psi=sd_psi, **straight)
         size, power = np.abs(f), psi[:, self.power] if self.power is not None else one
         grown = size if self.power is None else size**power
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -118,7 +131,38 @@ class Law:
         sd_psi[:, self.prop] = d_part * grown
         if self.power is not None:
             sd_psi[:, self.power] = d_part * psi[:, self.prop] * grown_power
-        return Spread(mean=f, sd=sd, mean_f=one, sd_f=d_part * psi[:, self.prop] * grown_f, sd_psi=sd_psi)
+        sd_f = d_part * psi[:, self.prop] * grown_f
+        bent = straight | {"sd_vv": self._sd_vv(f, psi, sd)} if second else {}
+        return Spread(mean=f, sd=sd, mean_f=one, sd_f=sd_f, sd_psi=sd_psi, **bent)
+
+    def _sd_vv(self, f: np.ndarray, psi: np.ndarray, sd: np.ndarray) -> np.ndarray:
+        """Give the second derivatives of an SD that follows the prediction, (n, 1 + R, 1 + R)."""
+        assert self.prop is not None
+        size, sign, width = np.abs(f), np.sign(f), 1 + psi.shape[1]
+        at_prop, prop = 1 + self.prop, psi[:, self.prop]
+        power = np.ones_like(f) if self.power is None else psi[:, self.power]
+        part_v, part_vv = np.zeros((f.size, width)), np.zeros((f.size, width, width))
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            grown, slope = size**power, np.where(size > 0, sign * power * size ** (power - 1), 0.0)
+            part_v[:, 0], part_v[:, at_prop] = prop * slope, grown
+            smooth = (size > 0) | (power >= 2)
+            part_vv[:, 0, 0] = np.where(smooth, prop * power * (power - 1) * size ** (power - 2), 0.0)
+            part_vv[:, 0, at_prop] = part_vv[:, at_prop, 0] = slope
+            if self.power is not None:
+                k, log = 1 + self.power, np.where(size > 0, np.log(size), 0.0)
+                mixed = np.where(size > 0, prop * sign * size ** (power - 1) * (1 + power * log), 0.0)
+                part_v[:, k] = prop * grown * log
+                part_vv[:, 0, k] = part_vv[:, k, 0] = mixed
+                part_vv[:, at_prop, k] = part_vv[:, k, at_prop] = grown * log
+                part_vv[:, k, k] = prop * grown * log**2
+            if self.add is None or self.combined == 1:
+                return part_vv
+            # The second derivatives of s = sqrt(a² + b²) are (b, -a) (b, -a)' / s³.
+            part, safe = prop * grown, np.where(sd > 0, sd, 1.0)
+            turn = -(psi[:, self.add] / safe)[:, None] * part_v
+            turn[:, 1 + self.add] += part / safe
+            bend = turn[:, :, None] * (turn / safe[:, None])[:, None, :]
+            return (part / safe)[:, None, None] * part_vv + bend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +224,7 @@ class Residuals:
         """
         return 2.0 * float(np.log(y[self.logarithmic]).sum())
 
-    def spread(self, f: np.ndarray, psi: np.ndarray) -> Spread:
+    def spread(self, f: np.ndarray, psi: np.ndarray, *, second: bool = False) -> Spread:
         """Give expectation and SD of every record.
 
         Parameters
@@ -189,18 +233,23 @@ class Residuals:
             Predictions, in the unit of the observations.
         psi : (R,) or (n, R) float
             Residual parameters in the order of `names`, the same for all records or each its own.
+        second : bool, optional
+            Whether to give second derivatives, too.
         """
         n, r = f.size, len(self.names)
         psi = np.broadcast_to(psi, (n, r))
         mean, sd, mean_f, sd_f, sd_psi = f.copy(), self.known.copy(), np.ones(n), np.zeros(n), np.zeros((n, r))
+        mean_ff, sd_vv = (np.zeros(n), np.zeros((n, 1 + r, 1 + r))) if second else (None, None)
         for k, law in enumerate(self.laws):
             rows = np.flatnonzero((self.output == k) & np.isnan(self.known))
             if rows.size:
-                part = law.spread(f[rows], psi[rows])
+                part = law.spread(f[rows], psi[rows], second=second)
                 root = np.sqrt(self.people[rows])
                 mean[rows], mean_f[rows] = part.mean, part.mean_f
                 sd[rows], sd_f[rows], sd_psi[rows] = part.sd / root, part.sd_f / root, part.sd_psi / root[:, None]
-        return Spread(mean=mean, sd=sd, mean_f=mean_f, sd_f=sd_f, sd_psi=sd_psi)
+                if mean_ff is not None and sd_vv is not None and part.mean_ff is not None and part.sd_vv is not None:
+                    mean_ff[rows], sd_vv[rows] = part.mean_ff, part.sd_vv / root[:, None, None]
+        return Spread(mean=mean, sd=sd, mean_f=mean_f, sd_f=sd_f, sd_psi=sd_psi, mean_ff=mean_ff, sd_vv=sd_vv)
 
     def subset(self, rows: np.ndarray | Sequence[int]) -> Residuals:
         """Give the laws of some of the records."""

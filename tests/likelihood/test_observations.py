@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.data import Dose, Events
-from pkpd.likelihood.observations import with_references
+from pkpd.likelihood.observations import between, with_references
 
 
 def events(**options) -> Events:
@@ -38,3 +38,23 @@ def test_before_the_first_row():
     assert added[0] == 0
     assert after.time[0] == -3.0
     assert after.covariate_values[0, 0] == 70
+
+
+def test_intervals_of_censored_records():
+    # CENS, DV, LLOQ, ULOQ -> lower, upper
+    none = np.nan
+    cases = [
+        (0, 2.0, 1.0, 9.0, 2.0, 2.0),
+        (1, 1.0, none, none, -np.inf, 1.0),  # below DV
+        (1, none, 1.0, 9.0, -np.inf, 1.0),  # below LLOQ
+        (1, 1.0, 1.0, 9.0, -np.inf, 1.0),
+        (1, 0.0, 1.0, none, -np.inf, 1.0),  # DV is a placeholder
+        (1, 2.0, 1.0, none, 1.0, 2.0),  # between
+        (-1, 9.0, none, none, 9.0, np.inf),
+        (-1, none, 1.0, 9.0, 9.0, np.inf),
+        (-1, 12.0, 1.0, 9.0, 9.0, np.inf),
+        (-1, 8.0, 1.0, 9.0, 8.0, 9.0),
+    ]
+    cens, dv, lloq, uloq, lower, upper = (np.array(column, dtype=float) for column in zip(*cases))
+    got = between(cens.astype(int), dv, lloq, uloq)
+    np.testing.assert_array_equal(got, (lower, upper))
