@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from pkpd import read_data
 from pkpd.data import Dataset
 from pkpd.errors import MismatchError
-from pkpd.likelihood import Feature, make_problem
+from pkpd.likelihood import Density, Feature, make_problem
 from pkpd.model import Model
 
 MODEL = """
@@ -168,3 +169,21 @@ def test_held_residual_parameters(model):
     problem = make_problem(model, data([DOSE, "1,2,.,1.6,cp,.,.,."]), held=("cp.prop",))
     assert {p.name: p.fixed for p in problem.residual_parameters} == {"cp.prop": True, "vas.add": False}
     assert problem.residuals.used == (True, False)
+
+
+def test_limits_of_censored_records_come_into_the_units_of_the_outputs(model):
+    header = "ID,TIME,AMT,DV,DVID,CENS,LLOQ,ULOQ"
+    rows = [DOSE, "1,2,.,1600,cp,0,500,.", "1,9,.,500,cp,1,.,.", "1,12,.,800,cp,1,500,.", "1,13,.,.,cp,-1,.,9000"]
+    problem = make_problem(model, data(rows, header, DV={"cp": "ug/L"}))
+    seen = problem.observations
+    np.testing.assert_array_equal(seen.censored, [False, True, True, True])
+    np.testing.assert_allclose(seen.lower, [1.6, -np.inf, 0.5, 9.0])
+    np.testing.assert_allclose(seen.upper, [1.6, 0.5, 0.8, np.inf])
+    np.testing.assert_allclose(seen.lloq, [0.5, np.nan, 0.5, np.nan])
+    about = Density.of(seen, problem.residuals)
+    f = problem.predict(values(problem)).f
+    z = (np.array([0.5, 0.5, 0.8, 9.0]) - f[[1, 2, 2, 3]]) / (0.1 * f[[1, 2, 2, 3]])
+    want = [norm.logcdf(z[0]), np.log(norm.cdf(z[2]) - norm.cdf(z[1])), norm.logsf(z[3])]
+    np.testing.assert_allclose(about.terms(f, np.array([0.1, 3.0])).value[1:], want, rtol=1e-9)
+    assert Feature.CENSORING in problem.features
+    assert problem.split()[0].observations.upper[1] == 0.5

@@ -1,0 +1,366 @@
+"""The log density of every record with its derivatives, whatever its residual law and however it is censored.
+
+A record's density depends on v = (f, psi_1 ... psi_R): its prediction and the residual parameters. Its residual law
+makes of them the location m(v) and the scale g(v) (:mod:`pkpd.likelihood.residual`); around them the record is normal,
+or scatters as Student's t with that scale (its SD is then ``g sqrt(df / (df - 2))``). Everything is on the scale of
+the law: of ``log y`` for a log-normal one.
+
+======  ================================================================================================================
+method  records below or above a limit of quantification (Beal, J Pharmacokinet Pharmacodyn 2001;28:481)
+======  ================================================================================================================
+M1      are left out
+M2      are left out, and all others have the density given that they lie within the limits
+M3      have the probability of lying beyond the limit, or between two limits
+M4      as M3, and everything is given that y > 0 (Bergstrand and Karlsson, AAPS J 2009;11:371)
+======  ================================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from pkpd.errors import MismatchError
+from pkpd.likelihood.censoring import Jet, interval_information, log_interval, log_point, ranged_information
+from pkpd.likelihood.observations import Observations
+from pkpd.likelihood.residual import Residuals, Spread
+from pkpd.likelihood.standard import Normal, StandardLaw, Student
+
+__all__ = ["CensoringMethod", "Density", "Terms"]
+
+CensoringMethod = Literal["M1", "M2", "M3", "M4"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The log density of n records with its derivatives; V = 1 + R, place 0 is the prediction.
+
+    A record whose density is 0 or does not exist (an SD that is not above 0, a log-normal prediction that is not above
+    0, a prediction that is no number) has value -inf and derivatives NaN.
+
+    Parameters
+    ----------
+    value : (n,) float
+        Log density, without the constant ``-log(2 pi) / 2``; the log of a probability, whole, where the record is known
+        by an interval; 0 where it is left out.
+    v : (n, V) float or None
+        Gradient.
+    vv : (n, V, V) float or None
+        Hessian.
+    info : (n, V, V) float or None
+        Information, positive semidefinite, from first derivatives of m and g alone: the expected one where the record
+        was seen; where it is known by an interval, the observed one about m / g and 1 / g
+        (:func:`pkpd.likelihood.censoring.interval_information`).
+    dinfo : (n, V, V, V) float or None
+        Derivatives of `info`, the last axis by what.
+    """
+
+    value: np.ndarray
+    v: np.ndarray | None = None
+    vv: np.ndarray | None = None
+    info: np.ndarray | None = None
+    dinfo: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Density:
+    """The density of every record of a problem. Made by :meth:`Density.of`.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        The residual laws of the n records.
+    around : tuple of StandardLaw
+        How each output scatters around its location.
+    method : "M1", "M2", "M3" or "M4"
+        What becomes of censored records.
+    observed : (n,) float
+        The records on the scale of their laws.
+    lower, upper : (n,) float
+        Ends of the interval in which a censored record lies, on the scale of its law.
+    floor, ceiling : (n,) float
+        The range in which the record is given to lie, on the scale of its law; -inf and inf for none.
+    censored, left_out : (n,) bool
+        Which records are known by an interval; which do not count.
+    """
+
+    residuals: Residuals
+    around: tuple[StandardLaw, ...]
+    method: CensoringMethod
+    observed: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    floor: np.ndarray
+    ceiling: np.ndarray
+    censored: np.ndarray
+    left_out: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        observations: Observations,
+        residuals: Residuals,
+        *,
+        method: CensoringMethod = "M3",
+        df: float | Sequence[float | None] | None = None,
+    ) -> Density:
+        """Give the densities of the records of a problem.
+
+        Parameters
+        ----------
+        observations, residuals
+            Of the n records.
+        method : "M1", "M2", "M3" or "M4"
+        df : float or sequence of float or None, optional
+            Degrees of freedom of Student's t, for all outputs or each; None for the normal law.
+
+        Raises
+        ------
+        MismatchError
+            There is no such method or no such t; or M2 is asked for and the limit of some record is not known.
+        """
+        if method not in get_args(CensoringMethod):
+            raise MismatchError(
+                f"there is no method `{method}` for censored records.",
+                where=observations.origin,
+                expected=f"One of {', '.join(get_args(CensoringMethod))}.",
+                remedy="M3 uses all that censored records say.",
+            )
+        n, outputs = observations.dv.size, len(residuals.laws)
+        floor, ceiling = np.full(n, -np.inf), np.full(n, np.inf)
+        if method == "M2":
+            floor = _limits(observations, observations.lloq, observations.upper, below=True)
+            ceiling = _limits(observations, observations.uloq, observations.lower, below=False)
+        elif method == "M4":
+            floor[np.isnan(observations.ref)] = 0.0  # a change in percent may be negative
+        lower, upper, floor, ceiling = (
+            _on_scale(residuals.logarithmic, limit)
+            for limit in (observations.lower, observations.upper, floor, ceiling)
+        )
+        given = [df] * outputs if df is None or isinstance(df, (int, float)) else list(df)
+        return cls(
+            residuals=residuals,
+            around=tuple(_around(observations, value) for value in given),
+            method=method,
+            observed=residuals.observed(observations.dv),
+            lower=np.maximum(lower, floor),
+            upper=np.minimum(upper, ceiling),
+            floor=floor,
+            ceiling=ceiling,
+            censored=observations.censored,
+            left_out=observations.censored & (method in ("M1", "M2")),
+        )
+
+    def __len__(self) -> int:
+        return self.observed.size
+
+    @property
+    def points(self) -> np.ndarray:
+        """Which records have a density, not a probability: those that lack the constant, (n,) bool."""
+        return ~self.censored
+
+    def log_jacobian(self) -> float:
+        """Give what it adds to -2 log L to speak of densities of ``y``, not of ``log y``.
+
+        Twice the sum of ``log y``, over the records that have a density: a probability is the same on both scales.
+        """
+        return 2.0 * float(self.observed[self.points & self.residuals.logarithmic].sum())
+
+    def subset(self, rows: np.ndarray | Sequence[int]) -> Density:
+        """Give the densities of some of the records."""
+        columns = ("observed", "lower", "upper", "floor", "ceiling", "censored", "left_out")
+        return replace(
+            self, residuals=self.residuals.subset(rows), **{name: getattr(self, name)[rows] for name in columns}
+        )
+
+    def terms(self, f: np.ndarray, psi: np.ndarray, *, order: Literal[0, 1, 2, 3] = 0) -> Terms:
+        """Give the log density of every record.
+
+        Parameters
+        ----------
+        f : (n,) float
+            Predictions, in the unit of the observations.
+        psi : (R,) or (n, R) float
+            Residual parameters, the same for all records or each its own.
+        order : int, optional
+            0 gives values; 1 gradients, too; 2 Hessians and information; 3 the derivatives of the information.
+        """
+        at = self.residuals.spread(f, psi, second=order >= 2)
+        counted = ~self.left_out
+        sound = counted & np.isfinite(at.mean) & np.isfinite(at.sd) & (at.sd > 0)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            jet, info, dinfo = self._by_location_and_scale(at, sound, order)
+            sound &= np.isfinite(jet.value)
+            jet.value[counted & ~sound] = -np.inf
+            if order < 1:
+                return Terms(value=jet.value)
+            terms = _chain(at, jet, info, dinfo, order)
+        for change in (terms.v, terms.vv, terms.info, terms.dinfo):
+            if change is not None:
+                change[counted & ~sound] = np.nan
+                change[~counted] = 0.0
+        return terms
+
+    def simulate(self, f: np.ndarray, psi: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        """Draw an observation for every record, before anything is censored, (n,); NaN where there is no density.
+
+        Parameters
+        ----------
+        f, psi
+            As for :meth:`terms`.
+        rng : numpy.random.Generator
+        """
+        at = self.residuals.spread(f, psi)
+        z = rng.standard_normal(len(self))
+        for k, law in enumerate(self.around):
+            rows = np.flatnonzero(self.residuals.output == k)
+            if not isinstance(law, Normal):
+                z[rows] = law.draw(rng, rows.size)
+        with np.errstate(invalid="ignore", over="ignore"):
+            drawn = at.mean + np.where(at.sd > 0, at.sd, np.nan) * z
+            return np.where(np.isfinite(at.mean), np.where(self.residuals.logarithmic, np.exp(drawn), drawn), np.nan)
+
+    def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Give the probability that an observation, before anything is censored, is at most `y`, (n,).
+
+        Parameters
+        ----------
+        y : (n,) float
+            On the natural scale, in the unit of the observations.
+        f, psi
+            As for :meth:`terms`.
+        """
+        at = self.residuals.spread(f, psi)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = (_on_scale(self.residuals.logarithmic, y) - at.mean) / np.where(at.sd > 0, at.sd, np.nan)
+        found = np.full(len(self), np.nan)
+        for k, law in enumerate(self.around):
+            rows = np.flatnonzero((self.residuals.output == k) & np.isfinite(at.mean))
+            found[rows] = law.cdf(z[rows])
+        return found
+
+    def _by_location_and_scale(
+        self, at: Spread, sound: np.ndarray, order: int
+    ) -> tuple[Jet, np.ndarray | None, np.ndarray | None]:
+        """Give the log densities and the information by location and scale; NaN where there is none."""
+        n = len(self)
+        value = np.where(self.left_out, 0.0, np.nan)
+        d1 = np.full((n, 2), np.nan) if order > 0 else None
+        d2, info = (np.full((n, 2, 2), np.nan) for _ in range(2)) if order > 1 else (None, None)
+        dinfo = np.full((n, 2, 2, 2), np.nan) if order > 2 else None
+        possible = np.where(
+            self.censored, self.lower < self.upper, (self.observed >= self.floor) & (self.observed <= self.ceiling)
+        )
+        for law in dict.fromkeys(self.around):
+            same = np.array([mine == law for mine in self.around], dtype=bool)[self.residuals.output]
+            for censored in (False, True):
+                rows = np.flatnonzero(sound & possible & same & (self.censored == censored))
+                if not rows.size:
+                    continue
+                jet, about, change = self._records(law, rows, at.mean[rows], at.sd[rows], order, censored=censored)
+                value[rows] = jet.value
+                for whole, part in ((d1, jet.d1), (d2, jet.d2), (info, about), (dinfo, change)):
+                    if whole is not None and part is not None:
+                        whole[rows] = part
+        return Jet(value=value, d1=d1, d2=d2), info, dinfo
+
+    def _records(
+        self, law: StandardLaw, rows: np.ndarray, m: np.ndarray, g: np.ndarray, order: int, *, censored: bool
+    ) -> tuple[Jet, np.ndarray | None, np.ndarray | None]:
+        """Give the same for records that are all seen, or all known by intervals, and follow one law."""
+        if censored:
+            jet = log_interval(law, self.lower[rows], self.upper[rows], m, g, order)
+        else:
+            jet = log_point(law, self.observed[rows], m, g, min(order, 2))
+        floor, ceiling = self.floor[rows], self.ceiling[rows]
+        ranged = np.flatnonzero(np.isfinite(floor) | np.isfinite(ceiling))
+        given = floor[ranged], ceiling[ranged], m[ranged], g[ranged]
+        condition = log_interval(law, *given, order)
+        jet = jet.minus(condition, ranged) if ranged.size else jet
+        if order < 2:
+            return jet, None, None
+        if censored:
+            return jet, *interval_information(jet, g, order)
+        location, scale = law.information
+        each = np.array([[location, 0.0], [0.0, scale]])
+        info = each / (g**2)[:, None, None]
+        dinfo = None
+        if order > 2:
+            dinfo = np.zeros((g.size, 2, 2, 2))
+            dinfo[..., 1] = -2 * each / (g**3)[:, None, None]
+        info[ranged], change = ranged_information(law, *given, order, condition)
+        if dinfo is not None and change is not None:
+            dinfo[ranged] = change
+        return jet, info, dinfo
+
+
+def _chain(at: Spread, jet: Jet, info: np.ndarray | None, dinfo: np.ndarray | None, order: int) -> Terms:
+    """Give the derivatives by v from those by location and scale."""
+    n, width = at.sd_psi.shape[0], 1 + at.sd_psi.shape[1]
+    x = np.zeros((n, 2, width))  # derivatives of location and scale by v
+    x[:, 0, 0], x[:, 1, 0], x[:, 1, 1:] = at.mean_f, at.sd_f, at.sd_psi
+    assert jet.d1 is not None
+    v = np.einsum("ni,niv->nv", jet.d1, x)
+    if order < 2:
+        return Terms(value=jet.value, v=v)
+    assert jet.d2 is not None and info is not None and at.mean_ff is not None and at.sd_vv is not None
+    bent = np.zeros((n, 2, width, width))
+    bent[:, 0, 0, 0], bent[:, 1] = at.mean_ff, at.sd_vv
+    vv = np.einsum("niv,niw->nvw", x, jet.d2 @ x) + np.einsum("ni,nivw->nvw", jet.d1, bent)
+    about = info @ x
+    found = np.einsum("niv,niw->nvw", x, about)
+    if dinfo is None:
+        return Terms(value=jet.value, v=v, vv=vv, info=found)
+    along = np.einsum("nijk,nju,nkw->niuw", dinfo, x, x, optimize=True)
+    change = np.einsum("niv,niuw->nvuw", x, along)
+    turning = np.einsum("nivw,niu->nvuw", bent, about)
+    change += turning + turning.transpose(0, 2, 1, 3)
+    return Terms(value=jet.value, v=v, vv=vv, info=found, dinfo=change)
+
+
+def _on_scale(logarithmic: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Give values on the scale of their laws; below everything where a logarithm does not exist."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(logarithmic, np.where(y <= 0, -np.inf, np.log(y)), y)
+
+
+def _around(observations: Observations, df: float | None) -> StandardLaw:
+    if df is None or df == np.inf:
+        return Normal()
+    if not df > 0:
+        raise MismatchError(
+            f"the degrees of freedom are {df:g}.",
+            where=observations.origin,
+            expected="Above 0; an SD exists above 2.",
+            remedy="Leave them out for the normal law.",
+        )
+    return Student(float(df))
+
+
+def _limits(seen: Observations, own: np.ndarray, ends: np.ndarray, *, below: bool) -> np.ndarray:
+    """Give the limit below (or above) which each record would have been left out, (n,).
+
+    It is LLOQ (ULOQ); a record for which the data say none takes the limit at which others of its output were censored,
+    if it is one. A ULOQ counts only where records above it were left out: samples above it are diluted, as a rule.
+    """
+    open_end = -np.inf if below else np.inf
+    found = own.copy() if below else np.full(own.size, np.inf)
+    beyond = seen.censored & (np.isneginf(seen.lower) if below else np.isposinf(seen.upper))
+    for k in np.unique(seen.output):
+        of_output = seen.output == k
+        limits = np.unique(ends[of_output & beyond])
+        if limits.size and not below:
+            found[of_output] = own[of_output]
+        missing = of_output & np.isnan(found)
+        if limits.size > 1 and (missing & ~seen.censored).any():
+            raise MismatchError(
+                f"M2 needs the limit of every record, and records were censored at {limits.size} limits.",
+                where=seen.where(int(np.flatnonzero(missing & ~seen.censored)[0])),
+                expected="The limit of quantification of each record, also of those that were seen.",
+                remedy=f"Write it in {'LLOQ' if below else 'ULOQ'}, or use M3.",
+            )
+        found[missing] = limits[0] if limits.size else open_end
+    return found
