@@ -130,3 +130,28 @@ def test_which_parameters_are_used():
     assert not laws.follow_prediction
     assert laws.has_known
     assert laws.subset([2]).used == (False, False)
+
+
+@pytest.mark.parametrize("name", [*LAWS, "log-normal"])
+def test_second_derivatives_of_every_law(name):
+    output = LAWS[name][0] if name in LAWS else Output(name="y", log=0.25)
+    laws, psi = residuals(output, F.size)
+    v = np.column_stack([F, np.broadcast_to(psi, (F.size, psi.size))])
+    at = laws.spread(F, psi, second=True)
+    for place in range(v.shape[1]):
+        h = 1e-6 * v[:, place]
+        up, down = v.copy(), v.copy()
+        up[:, place] += h
+        down[:, place] -= h
+        high, low = (laws.spread(w[:, 0], w[:, 1:]) for w in (up, down))
+        slopes = [np.column_stack([s.sd_f, s.sd_psi]) for s in (high, low)]
+        np.testing.assert_allclose(at.sd_vv[:, place], (slopes[0] - slopes[1]) / (2 * h)[:, None], rtol=1e-6, atol=1e-7)
+        if place == 0:
+            np.testing.assert_allclose(at.mean_ff, (high.mean_f - low.mean_f) / (2 * h), rtol=1e-6, atol=1e-9)
+    assert laws.spread(F, psi).sd_vv is None
+
+
+def test_second_derivatives_at_a_prediction_of_zero_are_finite():
+    for output, _ in LAWS.values():
+        laws, psi = residuals(output, 1)
+        assert np.isfinite(laws.spread(np.zeros(1), psi, second=True).sd_vv).all()
