@@ -3,7 +3,19 @@
 from pkpd.data.dataset import Dataset, Subject
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Evid, Mode
+from pkpd.data.occasions import OCCASION, with_occasions
 from pkpd.data.read import read_data
 from pkpd.data.regimen import Regimen
 
-__all__ = ["Dataset", "Dose", "Events", "Evid", "Mode", "Regimen", "Subject", "read_data"]
+__all__ = [
+    "OCCASION",
+    "Dataset",
+    "Dose",
+    "Events",
+    "Evid",
+    "Mode",
+    "Regimen",
+    "Subject",
+    "read_data",
+    "with_occasions",
+]

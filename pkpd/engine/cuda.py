@@ -212,8 +212,14 @@ def source(problem: Problem) -> tuple[Numbers, str]:
     from pkpd.engine.lower import Lowered
 
     program, wrt = problem.program, problem.functions.wrt
-    moving = problem.schedule.moving_covariates
-    lowered = Lowered(program.model, program.observables, wrt, exact=problem.functions.exact, moving_covariates=moving)
+    lowered = Lowered(
+        program.model,
+        program.observables,
+        wrt,
+        exact=problem.functions.exact,
+        moving_covariates=problem.schedule.moving_covariates,
+        occasions=program.occasions,
+    )
     scalar: Any = Scalar()  # in place of vector code
     lowered.write(scalar)
     numbers = _numbers(problem)

@@ -48,6 +48,7 @@ from pkpd.engine import modes
 from pkpd.engine.factors import Factors
 from pkpd.engine.graph import Graph, Node, needed
 from pkpd.engine.linear import MOST_PRODUCTS, Affine, Propagator, linear_states
+from pkpd.engine.occasions import in_force, kappas, moved, varying
 from pkpd.engine.switches import Switches
 from pkpd.engine.workspace import FUNCTIONS, Sizes
 from pkpd.model.expression import Expr
@@ -78,6 +79,8 @@ class Lowered:
     moving_covariates
         Covariates go from one row's value to the next on a straight line. Each is then three: the value, its slope,
         and (once for all) the time at which the value holds.
+    occasions
+        How many there are, see `pkpd.engine.occasions`; with any, the last covariate is the number of the one in force.
     """
 
     def __init__(
@@ -88,15 +91,19 @@ class Lowered:
         *,
         exact: bool = True,
         moving_covariates: bool = False,
+        occasions: int = 0,
     ) -> None:
         g = self.graph = Graph()
-        self.parameters = [g.leaf("parameter", i) for i in range(len(model.parameters))]
+        by_name = {n: g.leaf("parameter", i) for i, n in enumerate([*model.parameters, *kappas(model, occasions)])}
+        self.parameters = list(by_name.values())
         self.time = g.leaf("time")
         self.covariates, self.covariate_nodes = self._covariates(len(model.covariates), moving_covariates)
+        #: Covariates that move along lines.
+        self.lines = len(model.covariates) if moving_covariates else 0
+        self.natural = self._natural(model, occasions, by_name)
         self.states = [g.leaf("state", i) for i in range(len(model.states))]
         self.dose = g.leaf("dose")
         self.shift, self.turn = g.leaf("shift"), g.leaf("turn")
-        by_name = dict(zip(model.parameters, self.parameters, strict=True))
         self.wrt = [by_name[name] for name in wrt]
         plain = self._environment(model)
         self.switches = Switches(g, self.time)
@@ -169,7 +176,7 @@ class Lowered:
             time_dependent=int(any(node is not g.zero for node in self.explicit)),
             moving_bolus=int(self._lag_moves()),
             switches=len(self.switches.thresholds),
-            lines=len(self.covariate_nodes) if len(self.covariates) > len(self.covariate_nodes) else 0,
+            lines=self.lines,
             pattern=len(p.pattern) if p else 0,
             closure=len(p.closure) if p else 0,
             expanded=p.expanded if p else 0,
@@ -239,13 +246,26 @@ class Lowered:
         since = g.sub(self.time, leaves[-1])
         return leaves, [g.add(leaves[i], g.mul(leaves[count + i], since)) for i in range(count)]
 
+    def _natural(self, model: Model, occasions: int, leaves: dict[str, Node]) -> dict[str, Node]:
+        """The value of each parameter of the model on the occasion in force; adds the occasion to the covariates."""
+        found = {name: leaves[name] for name in model.parameters}
+        if occasions:
+            # It steps from row to row also where covariates move, so that all it decides is constant in between.
+            occasion = self.graph.leaf("covariate", len(self.covariates))
+            self.covariates = [*self.covariates, occasion]
+            for name in varying(model):
+                kappa = in_force(self.graph, occasion, {m: leaves[f"{name}@{m}"] for m in range(1, occasions + 1)})
+                found[name] = moved(self.graph, model.parameters[name], leaves[name], kappa)
+        return found
+
     def _environment(self, model: Model, switches: Switches | None = None) -> dict[str, Node]:
         g = self.graph
         names: dict[str, Node] = {"t": self.time}
         names |= dict(zip(model.covariates, self.covariate_nodes, strict=True))
         names |= {name: g.const(c.value) for name, c in model.constants.items()}
-        for leaf, (name, parameter) in zip(self.parameters, model.parameters.items(), strict=True):
-            names[name] = leaf if parameter.times is None else g.mul(leaf, g.lower(parameter.times, names))
+        for name, parameter in model.parameters.items():
+            value = self.natural[name]
+            names[name] = value if parameter.times is None else g.mul(value, g.lower(parameter.times, names))
         names |= dict(zip(model.states, self.states, strict=True))
         for name, expr in model.assignments:
             names[name] = g.lower(expr, names, switches)

@@ -6,18 +6,20 @@ import sys
 import threading
 from collections.abc import Iterable
 from functools import lru_cache
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pkpd.engine import machine
+from pkpd.engine.occasions import kappas, varying
 from pkpd.engine.workspace import ENTRY_ARGUMENTS, FUNCTIONS, Sizes
-from pkpd.errors import ModelError, did_you_mean
+from pkpd.errors import ModelError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 
 #: The modules that a model's functions depend on.
-_WRITERS = ("graph", "llvm", "lanes", "algebra", "lower", "factors", "linear", "modes", "switches")
+_WRITERS = ("graph", "llvm", "lanes", "algebra", "lower", "factors", "linear", "modes", "occasions", "switches")
 #: A larger model would keep the compiler busy for minutes.
 MOST_STATES = 400
 #: Threads that ask for the same code at once must not all compile it.
@@ -31,23 +33,29 @@ class Program:
     ----------
     model : Model
     parameters : tuple of str
-        Columns of the values that `predict` takes.
+        Columns of the values that `predict` takes: the model's parameters, then the kappas of each occasion.
+    occasions : int
+        How many occasions have kappas of their own, see `pkpd.engine.occasions`.
     observables : tuple of str
         What can be predicted: the model's outputs, or the names asked for.
     linear : tuple of str
         States whose equations are linear with coefficients that are constant between events.
     switching_covariates : tuple of int
         Covariates, by index, on which a model event time depends.
+    switching_occasions : bool
+        Whether a model event time depends on the occasion.
     """
 
-    def __init__(self, model: Model, observables: tuple[str, ...]) -> None:
-        self.model = model
-        self.parameters = tuple(model.parameters)
+    def __init__(self, model: Model, observables: tuple[str, ...], occasions: int = 0) -> None:
+        self.model, self.occasions = model, occasions
+        self.parameters = (*model.parameters, *kappas(model, occasions))
         self.observables = observables
         self._functions: dict[tuple, Functions] = {}
         first, states = self.functions(()), tuple(model.states)
         self.linear = tuple(states[i] for i in first.table["linear"])
-        self.switching_covariates = tuple(first.table["switching_covariates"])
+        switching, count = first.table["switching_covariates"], len(model.covariates)
+        self.switching_covariates = tuple(i for i in switching if i < count)
+        self.switching_occasions = count in switching
 
     def position(self, moving_covariates: bool) -> dict[str, int]:
         """Where the solver keeps each state; that depends on what is linear, hence on how covariates are carried."""
@@ -57,7 +65,7 @@ class Program:
 
     def functions(self, wrt: tuple[str, ...], *, exact: bool = True, moving_covariates: bool = False) -> Functions:
         """The generated functions, with sensitivities to the parameters in `wrt`; see `pkpd.engine.lower.Lowered`."""
-        key = (wrt, exact, moving_covariates)
+        key = (wrt, exact, moving_covariates, self.occasions)
         with _ONE_AT_A_TIME:
             if key not in self._functions:
                 self._functions[key] = Functions(self.model, self.observables, *key)
@@ -82,7 +90,13 @@ class Functions:
     """
 
     def __init__(
-        self, model: Model, observables: tuple[str, ...], wrt: tuple[str, ...], exact: bool, moving_covariates: bool
+        self,
+        model: Model,
+        observables: tuple[str, ...],
+        wrt: tuple[str, ...],
+        exact: bool,
+        moving_covariates: bool,
+        occasions: int = 0,
     ) -> None:
         self.wrt, self.exact = wrt, exact
 
@@ -90,12 +104,13 @@ class Functions:
             from pkpd.engine.lanes import Lanes
             from pkpd.engine.lower import Lowered
 
-            lowered = Lowered(model, observables, wrt, exact=exact, moving_covariates=moving_covariates)
+            options = {"exact": exact, "moving_covariates": moving_covariates, "occasions": occasions}
+            lowered = Lowered(model, observables, wrt, **options)
             lanes = Lanes(model.name)
             lowered.write(lanes)
             return lowered.table(), str(lanes), FUNCTIONS
 
-        key = [repr(part) for part in (model.hash, observables, wrt, exact, moving_covariates)]
+        key = [repr(part) for part in (model.hash, observables, wrt, exact, moving_covariates, occasions)]
         self._code = machine.obtain(key, _WRITERS, make)
         self.addresses = [self._code.address(name) for name in FUNCTIONS]
         self.table = self._code.table
@@ -112,14 +127,14 @@ class Functions:
 
 
 @lru_cache(maxsize=64)
-def _compile(model: Model, observables: tuple[str, ...]) -> Program:
+def _compile(model: Model, observables: tuple[str, ...], occasions: int) -> Program:
     errors = [finding for finding in model.check() if finding.severity == "error"]
     if errors:
         raise ModelError(findings=errors)
-    return Program(model, observables)
+    return Program(model, observables, occasions)
 
 
-def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program:
+def compile_model(model: Model, observe: Iterable[str] | None = None, occasions: int = 0) -> Program:
     """Make a model ready to run.
 
     Parameters
@@ -128,6 +143,10 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
         Any model without errors.
     observe
         Names of outputs, equations or states to predict; None: the model's outputs.
+    occasions
+        With M > 0, each parameter with an `iov` differs between occasions 1 to M: the program has the further
+        parameters ``cl@1``, ... (kappas: 0 for no difference, on the parameter's transformed scale), and the events
+        say which occasion is in force (`pkpd.data.with_occasions`). A model without any `iov` knows no occasions.
 
     Returns
     -------
@@ -138,7 +157,16 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
     ------
     ModelError
         If the model has errors (all of them), or a name is not known.
+    UsageError
+        If `occasions` is not a whole number, 0 or more.
     """
+    if isinstance(occasions, bool) or not isinstance(occasions, Integral) or occasions < 0:
+        raise UsageError(
+            f"occasions is {occasions!r}.",
+            where=f"compile_model(occasions=...), model {model.name}",
+            expected="How many occasions there are: a whole number, 0 for none.",
+            remedy="Give the most that any subject has.",
+        )
     if model.needs:
         raise ModelError(
             f"it still needs {', '.join(model.needs)}.",
@@ -171,7 +199,7 @@ def compile_model(model: Model, observe: Iterable[str] | None = None) -> Program
             expected="At least one output.",
             remedy="Add a row to [outputs], or name what to observe.",
         )
-    return _compile(model, observables)
+    return _compile(model, observables, int(occasions) if varying(model) else 0)
 
 
 #: The modules that the solver is compiled from.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pkpd import units
 from pkpd.data.events import Evid, Mode
+from pkpd.engine import occasions
 from pkpd.engine.workspace import OVERLAP
 from pkpd.errors import Finding, MismatchError, PkpdWarning, did_you_mean
 from pkpd.model.expression import evaluate, names, to_text
@@ -38,7 +39,7 @@ class Meaning:
     output : (R,) int array
         Index into the program's observables; -1: all of them, or no observation.
     covariates : (R, C) float array
-        In the model's units.
+        In the model's units; then the number of the occasion, where the program knows occasions.
     routes : tuple of (Route or None)
         What each of the events' routes is; None where no dose uses the name.
     factor : (R,) float array
@@ -159,13 +160,13 @@ class _Rules:
             for row in bad[:_MOST]:
                 self._find("covariate", f"{name} is not a number.", remedy="Give a value for every subject.", row=row)
             values[:, j] = column
-        return values
+        return np.column_stack([values, occasions.column(self.program, events, self.findings)])
 
     def _factors(self, covariates: Floats) -> None:
         """The factor of a parameter that is positive must be positive for the covariates of every row."""
         if self.findings or not len(self.events):
             return
-        known = dict(zip(self.model.covariates, covariates.T, strict=True))
+        known = dict(zip(self.model.covariates, covariates.T))
         for parameter in self.model.parameters.values():
             if parameter.times is None or parameter.transform == "none":
                 continue

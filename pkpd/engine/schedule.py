@@ -112,9 +112,11 @@ class _Binding:
         events, covariates = self.events, self.meaning.covariates
         subject = events.subject
         # Whoever shares the batch: nobody's numbers may depend on whether others' covariates change.
-        moving = events.carry == "linear" and covariates.shape[1] > 0
-        if moving:
-            covariates = _lines(subject, events.time, covariates)
+        count = len(self.model.covariates)
+        moving = events.carry == "linear" and count > 0
+        if moving:  # the occasion, which comes after the covariates, steps
+            lines = _lines(subject, events.time, covariates[:, :count])
+            covariates = np.column_stack([lines, covariates[:, count:]])
         records = events.records
         arrays: dict[str, npt.NDArray[Any]] = {"covariates": covariates, "first_row": events.start[:-1]}
         arrays["start_time"] = events.time[events.start[:-1]] if len(events) else np.zeros(0)
@@ -214,13 +216,13 @@ class _Binding:
     def _in_force(self, subject: Ints, time: Floats, fallback: Ints) -> Ints:
         """The row whose covariates hold at a time that is not itself a row."""
         e = self.events
-        if not self.model.covariates or not len(subject):
+        if not self.meaning.covariates.shape[1] or not len(subject):
             return fallback
         rows = len(e)
         who = np.concatenate([e.subject, subject])
         when = np.concatenate([e.time, time])
-        # In order of time, a query comes after the rows of its time (locf) or before them (nocb; on a line too, which
-        # leads from the row before to the first row of this time).
+        # In order of time, a query comes after the rows of its time (locf) or before them (nocb; on a line too, unless
+        # there is a row at this very time, to whose first the line leads).
         query = np.concatenate([np.zeros(rows), np.full(len(subject), 1.0 if e.carry == "locf" else -1.0)])
         order = np.lexsort((query, when, who))
         is_row = order < rows
@@ -232,7 +234,11 @@ class _Binding:
         found = np.empty(len(order), np.int64)
         found[order] = seen
         first, last = e.start[:-1][subject], e.start[1:][subject] - 1
-        return np.clip(found[rows:], first, last)
+        at = np.clip(found[rows:], first, last)
+        if e.carry == "linear":
+            following = np.minimum(at + 1, last)
+            at = np.where(e.time[following] == time, following, at)
+        return at
 
 
 def _changes(subject: Ints, covariates: Floats) -> npt.NDArray[np.bool_]:

@@ -60,8 +60,9 @@ def predict_second(
     columns = []
     for name in prediction.wrt:
         j = program.parameters.index(name)
-        # A parameter at zero is stepped on the scale of one.
-        size = np.where(centre[:, j] == 0.0, 1.0, np.abs(centre[:, j]))
+        # A parameter at zero is stepped on the scale of one, and so is every kappa: it stands on a transformed scale.
+        kappa = j >= len(program.model.parameters)
+        size = np.where(kappa | (centre[:, j] == 0.0), 1.0, np.abs(centre[:, j]))
         slopes = []
         for step in (_STEP, 0.5 * _STEP):
             up, down = centre.copy(), centre.copy()
