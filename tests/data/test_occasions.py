@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pkpd.data import read_data
+from pkpd.data import OCCASION, Events, read_data, with_occasions
 from pkpd.data.occasions import restarts, running_time
 from pkpd.errors import DataError
 
@@ -51,3 +51,31 @@ def test_doses_are_not_added_where_their_time_has_two_meanings():
 
 def test_subsets_keep_their_clock():
     assert read_data(CROSSOVER)[["2", "1"]].events().time.tolist() == [0, 2, 24, 24, 25, 48, 0, 5]
+
+
+def two_people() -> Events:
+    return Events.from_regimens([(n, "10 mg iv", [1, 2], {"WT": 70.0}) for n in "ab"], covariate_units={"WT": "kg"})
+
+
+def test_each_row_gets_its_occasion_beside_its_covariates():
+    events = with_occasions(two_people(), np.array([1, 1, 2, 1, 2, 3]))
+    assert events.covariates == ("WT", OCCASION) and events.covariate_units == ("kg", None)
+    assert events.covariate_values[:, 1].tolist() == [1, 1, 2, 1, 2, 3]
+    assert events.covariate_values[:, 0].tolist() == [70] * 6
+    assert events.take([1]).covariate_values[:, 1].tolist() == [1, 2, 3]
+    again = with_occasions(events, np.ones(6))
+    assert again.covariates == ("WT", OCCASION) and again.covariate_values[:, 1].tolist() == [1] * 6
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, np.nan, np.inf])
+def test_an_occasion_that_is_no_number_of_one_is_refused(wrong):
+    with pytest.raises(DataError, match="the occasion is") as error:
+        with_occasions(two_people(), [1, 1, 2, 1, wrong, 3])
+    assert error.value.where == "the regimen, ID b, time 1 h" and error.value.remedy
+
+
+@pytest.mark.parametrize("wrong", [[1, 1, 1], [[1] * 6], 1])
+def test_occasions_that_are_not_one_for_each_row_are_refused(wrong):
+    with pytest.raises(DataError, match="have the shape") as error:
+        with_occasions(two_people(), wrong)
+    assert "(6,)" in str(error.value)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.data.events import Events
+from pkpd.data.occasions import with_occasions
 from pkpd.data.regimen import Dose, Regimen
 from pkpd.engine import Prediction, bind, compile_model, predict
 from pkpd.errors import PkpdWarning
@@ -86,9 +87,9 @@ def rows(name: str) -> list[Row]:
     return found
 
 
-def compare(model: Model, events: Events, values: Any = None, **options: Any) -> dict[str, Any]:
+def compare(model: Model, events: Events, values: Any = None, occasions: int = 0, **options: Any) -> dict[str, Any]:
     """The predictions of both."""
-    program = compile_model(model)
+    program = compile_model(model, occasions=occasions)
     schedule = bind(program, events)
     if values is None:
         typical = np.array([p.typical for p in model.parameters.values()])
@@ -171,6 +172,16 @@ def stiff() -> dict[str, Any]:
     return compare(model, people("boluses", "infusion", "both"), values, rtol=1e-10)
 
 
+def occasions(**options: Any) -> dict[str, Any]:
+    """Two occasions, of which clearance and the share that is absorbed differ."""
+    text = EVERYTHING.replace("cl = { ", "cl = { iov = 0.1, ").replace("f1 = { ", "f1 = { iov = 0.1, ")
+    given = Events.from_regimens(
+        [(n, Dose(80, route="oral"), [2.0, 9.0, 20.0], {"WT": w}) for n, w in (("1", 60.0), ("2", 90.0))]
+    )
+    values = np.array([p.typical for p in Model(text).parameters.values()] + [0.3, -0.2, 0.1, -0.4])
+    return compare(Model(text), with_occasions(given, [1, 1, 2, 2] * 2), values, occasions=2, **options)
+
+
 def in_pieces() -> dict[str, Any]:
     """A GPU with so little memory that each person goes alone."""
     from pkpd.engine import cuda
@@ -230,6 +241,8 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "stiff: the other method takes over": stiff,
     "failures": failing,
     "failures: explosion": exploding,
+    "occasions": occasions,
+    "occasions: sensitivities": lambda: occasions(sensitivities=["f1", "cl@1", "f1@1", "cl@2"]),
     "in pieces": in_pieces,
     "the same schedule again": again,
 }  # fmt: skip
