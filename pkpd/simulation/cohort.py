@@ -10,8 +10,8 @@ import numpy as np
 
 from pkpd.errors import MismatchError, ModelError, UsageError, suggestion
 from pkpd.simulation.covariates import Covariates
-from pkpd.simulation.streams import check_seed, normals
 from pkpd.simulation.uncertainty import Typical
+from pkpd.streams import check_seed, normals
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import CannotFit, UsageError
-from pkpd.simulation.streams import normals
+from pkpd.streams import normals
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

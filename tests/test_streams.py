@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pkpd.errors import UsageError
-from pkpd.simulation.streams import check_seed, normals, philox, stream_key, uniforms
+from pkpd.streams import check_seed, normals, philox, stream_key, uniforms
 
 
 def test_philox_is_numpys_philox() -> None:

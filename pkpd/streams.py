@@ -10,6 +10,7 @@ Source: Salmon JK et al. Parallel random numbers: as easy as 1, 2, 3. SC'11 (201
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-def check_seed(seed: object, *, why: str) -> int:
+def check_seed(seed: object, *, why: str, where: str = "simulate(seed=...)") -> int:
     """Give the seed as an int, or say why one is needed.
 
     Parameters
@@ -31,6 +32,8 @@ def check_seed(seed: object, *, why: str) -> int:
         What the caller was given. A non-negative integer is accepted.
     why : str
         What is left to chance; goes into the message.
+    where : str
+        Who asks for it.
 
     Raises
     ------
@@ -41,10 +44,16 @@ def check_seed(seed: object, *, why: str) -> int:
         return int(seed)
     raise UsageError(
         "There is no seed." if seed is None else f"The seed is {seed!r}.",
-        where="simulate(seed=...)",
+        where=where,
         expected=f"A non-negative integer: {why}, and the seed makes the numbers come again.",
         remedy="Add seed=1, or any other whole number.",
     )
+
+
+def addresses(names: Sequence[str]) -> np.ndarray:
+    """Give an address for each name, (S,) uint64: the same in whatever company and order."""
+    digests = (hashlib.sha256(name.encode()).digest()[:8] for name in names)
+    return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
 
 
 def normals(
