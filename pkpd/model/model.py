@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
-from pkpd.model.omega import Block, Omega
+from pkpd.model.omega import Block, Omega, variance_names, with_variances
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.route import Route
@@ -197,6 +197,11 @@ class Model:
         diagonal = tuple((p.name, p.iiv) for p in self.parameters.values() if p.iiv > 0 and p.name not in in_blocks)
         return Omega(blocks=self.blocks, diagonal=diagonal)
 
+    @property
+    def variance_names(self) -> dict[str, tuple[str, ...]]:
+        """What is called ``"iiv.cl"``, ``"iiv.v,cl"`` (a covariance in a block) and ``"iov.cl"``: kind, row, column."""
+        return variance_names(self.omega, self.parameters)
+
     @cached_property
     def text(self) -> str:
         """The model as canonical TOML: includes resolved, every unit said, nothing left to chance."""
@@ -227,16 +232,21 @@ class Model:
         return Model(**merged)
 
     def set(self, values: Mapping[str, float] | None = None, /, **more: float) -> Model:
-        """Give a copy with other typical values, constants or residual parameters.
+        """Give a copy with other typical values, constants, residual parameters, variances or covariances.
 
         Examples
         --------
-        ``model.set(cl=3)``; for dotted names ``model.set({"ketamine.cl": 3, "cp.prop": 0.2})``.
+        ``model.set(cl=3)``; for other names ``model.set({"ketamine.cl": 3, "cp.prop": 0.2, "iiv.cl": 0.1})``; see
+        `variance_names`.
         """
         parameters, constants, outputs = dict(self.parameters), dict(self.constants), dict(self.outputs)
         residuals = [name for output in outputs.values() for name in output.residual_names]
+        variances = self.variance_names
+        changed: dict[tuple[str, ...], float] = {}
         for name, value in {**(values or {}), **more}.items():
-            if name in parameters:
+            if name in variances:
+                changed[variances[name]] = float(value)
+            elif name in parameters:
                 parameters[name] = replace(parameters[name], typical=float(value))
             elif name in constants:
                 constants[name] = replace(constants[name], value=float(value))
@@ -244,8 +254,9 @@ class Model:
                 output, _, key = name.rpartition(".")
                 outputs[output] = replace(outputs[output], **{key: float(value)})
             else:
-                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals])
-        return self._with(parameters=parameters, constants=constants, outputs=outputs)
+                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances])
+        parameters, blocks = with_variances(parameters, self.blocks, changed)
+        return self._with(parameters=parameters, constants=constants, outputs=outputs, blocks=blocks)
 
     def fix(self, *names: str) -> Model:
         """Give a copy with these parameters fixed; ``"ketamine.*"`` stands for all of an included model."""

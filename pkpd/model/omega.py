@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ from pkpd.errors import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pkpd.model.parameter import Parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +114,31 @@ class Omega:
                     if row in position and column in position:
                         full[position[row], position[column]] = matrix[i, j]
         return full
+
+
+def variance_names(omega: Omega, parameters: Mapping[str, Parameter]) -> dict[str, tuple[str, ...]]:
+    """Give kind, row and column of each variance and covariance by its name; see `pkpd.model.Model.variance_names`."""
+    found = {f"iiv.{name}": ("iiv", name, name) for name in omega.names}
+    for block in omega.blocks:
+        for i, row in enumerate(block.parameters):
+            found |= {f"iiv.{row},{column}": ("iiv", row, column) for column in block.parameters[:i]}
+    return found | {f"iov.{p.name}": ("iov", p.name, p.name) for p in parameters.values() if p.iov > 0}
+
+
+def with_variances(
+    parameters: Mapping[str, Parameter], blocks: Sequence[Block], values: Mapping[tuple[str, ...], float]
+) -> tuple[dict[str, Parameter], tuple[Block, ...]]:
+    """Give the parameters and blocks of a model with other variances and covariances, by kind, row and column."""
+    found = dict(parameters)
+    for (kind, row, column), value in values.items():
+        if row == column:
+            found[row] = replace(found[row], **{kind: value})
+    changed = []
+    for block in blocks:
+        names = block.parameters
+        rows = tuple(
+            tuple(values.get(("iiv", names[i], names[j]), old) for j, old in enumerate(row))
+            for i, row in enumerate(block.covariance)
+        )
+        changed.append(block if rows == block.covariance else Block(parameters=names, covariance=rows))
+    return found, tuple(changed)

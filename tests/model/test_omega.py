@@ -74,3 +74,28 @@ def test_correlations_in_a_file():
         Model(TEXT.replace(", iiv = 0.04", ""))
     with pytest.raises(ModelError, match="rows of numbers"):
         Model(TEXT.replace("[[1], [0.12, 1]]", "[1, 2]"))
+
+
+def test_variances_have_names():
+    model = Model("""
+    title = "three that differ"
+    [parameters]
+    a = { typical = 1.0, iiv = 0.2 }
+    b = { typical = 1.0, iiv = 0.3 }
+    c = { typical = 1.0, iiv = 0.1, iov = 0.05 }
+    [[omega]]
+    parameters = ["a", "b"]
+    covariance = [[0.2], [0.1, 0.3]]
+    [dynamics]
+    equations = "y = a + b + c"
+    [outputs]
+    y = { add = 1 }
+    """)
+    assert list(model.variance_names) == ["iiv.a", "iiv.b", "iiv.c", "iiv.b,a", "iov.c"]
+    changed = model.set({"iiv.a": 0.5, "iiv.b,a": 0.2, "iov.c": 0.01, "iiv.c": 0.4})
+    assert changed.omega.matrix(["a", "b", "c"]).tolist() == [[0.5, 0.2, 0], [0.2, 0.3, 0], [0, 0, 0.4]]
+    assert (changed.parameters["a"].iiv, changed.parameters["c"].iov) == (0.5, 0.01)
+    with pytest.raises(ModelError, match="not positive definite"):
+        model.set({"iiv.b,a": 0.9})
+    with pytest.raises(ModelError, match=r"`iiv\.d` is not a parameter"):
+        model.set({"iiv.d": 0.9})
