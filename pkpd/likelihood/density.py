@@ -162,6 +162,17 @@ class Density:
         """Which records have a density, not a probability: those that lack the constant, (n,) bool."""
         return ~self.censored
 
+    @property
+    def follows(self) -> np.ndarray:
+        """Which records have an SD that changes with the prediction, (n,) bool."""
+        of_law = np.array([law.follows_prediction for law in self.residuals.laws], dtype=bool)
+        return of_law[self.residuals.output] & np.isnan(self.residuals.known)
+
+    def with_known(self, sd: np.ndarray) -> Density:
+        """Give the same where SDs that follow the prediction are held at `sd` (n,)."""
+        known = np.where(self.follows, sd, self.residuals.known)
+        return replace(self, residuals=replace(self.residuals, known=known))
+
     def log_jacobian(self) -> float:
         """Give what it adds to -2 log L to speak of densities of ``y``, not of ``log y``.
 
@@ -278,8 +289,8 @@ class Density:
         floor, ceiling = self.floor[rows], self.ceiling[rows]
         ranged = np.flatnonzero(np.isfinite(floor) | np.isfinite(ceiling))
         given = floor[ranged], ceiling[ranged], m[ranged], g[ranged]
-        condition = log_interval(law, *given, order)
-        jet = jet.minus(condition, ranged) if ranged.size else jet
+        condition = log_interval(law, *given, order) if ranged.size else None
+        jet = jet.minus(condition, ranged) if condition is not None else jet
         if order < 2:
             return jet, None, None
         if censored:
@@ -291,9 +302,10 @@ class Density:
         if order > 2:
             dinfo = np.zeros((g.size, 2, 2, 2))
             dinfo[..., 1] = -2 * each / (g**3)[:, None, None]
-        info[ranged], change = ranged_information(law, *given, order, condition)
-        if dinfo is not None and change is not None:
-            dinfo[ranged] = change
+        if condition is not None:
+            info[ranged], change = ranged_information(law, *given, order, condition)
+            if dinfo is not None and change is not None:
+                dinfo[ranged] = change
         return jet, info, dinfo
 
 

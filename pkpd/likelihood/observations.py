@@ -29,6 +29,7 @@ class Feature(Enum):
     CHANGES = "percent changes from a reference time"
     OUTPUTS = "several outputs"
     CENSORING = "censored records"
+    OCCASIONS = "differences between occasions (iov)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +90,13 @@ class Observations:
 
     def of(self, subject: int) -> Observations:
         """Give the records of one subject."""
-        rows = self.subject == subject
-        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
-        return replace(
-            self,
-            people=(self.people[subject],),
-            subject=np.zeros(int(rows.sum()), dtype=np.int64),
-            labels={name: column[rows] for name, column in self.labels.items()},
-            **columns,
-        )
+        alone = self.subset(np.flatnonzero(self.subject == subject))
+        return replace(alone, people=(self.people[subject],), subject=np.zeros_like(alone.subject))
+
+    def subset(self, rows: np.ndarray) -> Observations:
+        """Give some of the records."""
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in ("subject", *_COLUMNS)}
+        return replace(self, labels={name: column[rows] for name, column in self.labels.items()}, **columns)
 
 
 def observe(data: Dataset, rows: np.ndarray, subject: np.ndarray, output: np.ndarray) -> Observations:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pkpd import engine
-from pkpd.data import Dataset, Events, Evid
-from pkpd.errors import MismatchError, PkpdError, raise_all
+from pkpd.data import Dataset, Events, Evid, with_occasions
+from pkpd.errors import Finding, MismatchError, PkpdError, raise_all
 from pkpd.likelihood.match import check_records, in_output_units, residual_parameters, which_output
 from pkpd.likelihood.observations import Feature, Observations, observe, with_references
 from pkpd.likelihood.residual import Law, Residuals
@@ -61,7 +61,7 @@ class Problem:
         Their residual laws.
     residual_parameters : tuple of Parameter
         The R residual parameters, with initial values.
-    take, base : (n,) int
+    record, base : (n,) int
         Which of the engine's records each is, and which one it is a change from (-1: none).
     """
 
@@ -73,7 +73,7 @@ class Problem:
     observations: Observations
     residuals: Residuals
     residual_parameters: tuple[Parameter, ...]
-    take: np.ndarray
+    record: np.ndarray
     base: np.ndarray
 
     @property
@@ -105,7 +105,11 @@ class Problem:
         return found
 
     def predict(
-        self, values: np.ndarray, *, sensitivities: Sequence[str] = (), threads: int | None = None
+        self,
+        values: np.ndarray,
+        *,
+        sensitivities: Sequence[str] = (),
+        threads: int | None = None,
     ) -> Prediction:
         """Predict the records.
 
@@ -119,8 +123,8 @@ class Problem:
             The numbers do not depend on it.
         """
         solved = engine.predict(self.program, self.schedule, values, sensitivities=sensitivities, threads=threads)
-        f = solved.f[self.take]
-        df = None if solved.df is None else solved.df[self.take]
+        f = solved.f[self.record]
+        df = None if solved.df is None else solved.df[self.record]
         change = np.flatnonzero(self.base >= 0)
         if change.size:
             start = solved.f[self.base[change]]
@@ -131,30 +135,51 @@ class Problem:
             f[change] = 100 * (ratio - 1)
         return Prediction(f=f, df=df, solved=solved)
 
-    def split(self) -> list[Problem]:
-        """Give the problem of each subject alone."""
-        return [self._only(s) for s in range(len(self.subjects))]
+    def take(self, index: Sequence[int] | np.ndarray) -> Problem:
+        """Give the problem of the subjects at `index`: some of them, in another order, or copies.
 
-    def _only(self, subject: int) -> Problem:
-        events = self.events.take([subject])
-        mine = self.observations.subject == subject
-        records = self.events.evid[: self.events.start[subject]] == Evid.OBSERVATION
-        before = int(records.sum())
-        return Problem(
-            model=self.model,
-            data=self.data[self.subjects[subject]],
+        Copies of one subject are subjects of their own, named ``"7#1"``, ``"7#2"``. `data` stays what it was.
+        """
+        which = np.asarray(index, dtype=np.int64)
+        rows, copy = self.records_of(which)
+        times = np.bincount(which, minlength=len(self.subjects))
+        seen_before, names = np.zeros_like(times), []
+        for s in which:
+            seen_before[s] += 1
+            names.append(self.subjects[s] if times[s] == 1 else f"{self.subjects[s]}#{seen_before[s]}")
+        events = self.events.take(which, subjects=names)
+        # Where the records of each subject begin among the engine's, there and here.
+        counted = np.concatenate([[0], np.cumsum(self.events.evid == Evid.OBSERVATION)])[self.events.start]
+        lengths = np.diff(counted)[which]
+        shift = (np.cumsum(lengths) - lengths - counted[:-1][which])[copy]
+        return replace(
+            self,
             events=events,
-            program=self.program,
             schedule=engine.bind(self.program, events),
-            observations=self.observations.of(subject),
-            residuals=self.residuals.subset(np.flatnonzero(mine)),
-            residual_parameters=self.residual_parameters,
-            take=self.take[mine] - before,
-            base=np.where(self.base[mine] >= 0, self.base[mine] - before, -1),
+            observations=replace(self.observations.subset(rows), people=tuple(names), subject=copy),
+            residuals=self.residuals.subset(rows),
+            record=self.record[rows] + shift,
+            base=np.where(self.base[rows] >= 0, self.base[rows] + shift, -1),
         )
 
+    def records_of(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the records of the subjects at `index`, one subject after the other, and whose place there each has."""
+        ends = np.searchsorted(self.observations.subject, np.arange(len(self.subjects) + 1))
+        lengths = np.diff(ends)[index]
+        copy = np.repeat(np.arange(len(index)), lengths)
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return ends[:-1][index][copy] + within, copy
 
-def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Problem:
+    def repeat(self, times: int) -> Problem:
+        """Give the problem of everybody so many times, one after the other, as S * times subjects."""
+        return self.take(np.tile(np.arange(len(self.subjects)), times))
+
+    def split(self) -> list[Problem]:
+        """Give the problem of each subject alone."""
+        return [replace(self.take([s]), data=self.data[name]) for s, name in enumerate(self.subjects)]
+
+
+def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occasions: bool = False) -> Problem:
     """Check a model and data against each other, and compile them.
 
     Parameters
@@ -163,6 +188,8 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Pr
     data : Dataset
     held : sequence of str
         Residual parameters, ``"<output>.<term>"``, that no fit shall move.
+    occasions : bool
+        Whether parameters with an `iov` differ between occasions; they then have a kappa for each.
 
     Raises
     ------
@@ -183,8 +210,14 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Pr
     found = check_records(model, seen)
     seen, of_units = in_output_units(model, seen, _stated_units(data, events, meant))
     found += of_units
-    events, take, base = _with_changes(events, counted, seen)
-    program = engine.compile_model(model)
+    most = 0
+    if occasions and any(p.iov > 0 for p in model.parameters.values()):
+        number, without = _occasions(model, data, events)
+        found += without
+        if not without:
+            events, most = with_occasions(events, number), int(number.max(initial=1))
+    events, record, base = _with_changes(events, counted, seen)
+    program = engine.compile_model(model, occasions=most)
     schedule = None
     try:
         schedule = engine.bind(program, events)
@@ -210,9 +243,33 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = ()) -> Pr
         observations=seen,
         residuals=residuals,
         residual_parameters=parameters,
-        take=take,
+        record=record,
         base=base,
     )
+
+
+def _occasions(model: Model, data: Dataset, events: Events) -> tuple[np.ndarray, list[Finding]]:
+    """Number the occasions of each subject 1, 2, ... as they come, by OCC or else by PERIOD, for every row."""
+    for name in ("OCC", "PERIOD"):
+        said = data.columns[name]
+        if (said != 0).any():
+            pairs = np.column_stack([events.subject, said])
+            _, first, which = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+            begins = np.zeros(len(said), dtype=np.int64)
+            begins[first] = 1
+            # How many have begun in the subject when each one begins.
+            begun = np.cumsum(begins) - np.concatenate([[0], np.cumsum(begins)])[events.start[:-1]][events.subject]
+            return begun[first][which.ravel()], []
+    varied = ", ".join(p.name for p in model.parameters.values() if p.iov > 0)
+    return np.zeros(0, dtype=np.int64), [
+        Finding(
+            code="occasion",
+            where=data.origin,
+            what=f"{varied} differ between occasions (iov), and nothing says which occasion a row belongs to.",
+            expected="A column OCC, or PERIOD in a crossover, with a number for each occasion.",
+            remedy="Add it, or set iov = 0.",
+        )
+    ]
 
 
 def _stated_units(data: Dataset, events: Events, meant: np.ndarray) -> dict[int, str | None]:
