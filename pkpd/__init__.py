@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UnitError,
         UsageError,
     )
-    from pkpd.estimation import Fit, Individual, Pooled, fit, load_fit
+    from pkpd.estimation import FO, FOCE, Fit, Individual, Laplace, Pooled, Quadrature, fit, load_fit
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
     from pkpd.reporting.report import report
@@ -66,7 +66,7 @@ _ROOMS = {
         "UnitError",
         "UsageError",
     ),
-    "pkpd.estimation": ("Fit", "Individual", "Pooled", "fit", "load_fit"),
+    "pkpd.estimation": ("FO", "FOCE", "Fit", "Individual", "Laplace", "Pooled", "Quadrature", "fit", "load_fit"),
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter"),
     "pkpd.reporting.report": ("report",),
@@ -87,6 +87,10 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     # estimators
     "Individual",
     "Pooled",
+    "FO",
+    "FOCE",
+    "Laplace",
+    "Quadrature",
     # nouns
     "Model",
     "Parameter",

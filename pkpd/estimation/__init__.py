@@ -2,7 +2,20 @@
 
 from pkpd.estimation.base import Estimator, Outcome
 from pkpd.estimation.fit import Fit, fit, load_fit
+from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
 from pkpd.estimation.individual import Individual
 from pkpd.estimation.pooled import Pooled
 
-__all__ = ["Estimator", "Fit", "Individual", "Outcome", "Pooled", "fit", "load_fit"]
+__all__ = [
+    "FO",
+    "FOCE",
+    "Estimator",
+    "Fit",
+    "Individual",
+    "Laplace",
+    "Outcome",
+    "Pooled",
+    "Quadrature",
+    "fit",
+    "load_fit",
+]

@@ -74,6 +74,10 @@ class Outcome:
         lmfit's own result of each group.
     groups_of_results : mapping of str to Dataset
         Further groups of the tree that only this estimator has.
+    parts : (S,) float, optional
+        Each subject's part of the objective, where it is not that of its records alone.
+    columns : mapping of str to (n,) arrays
+        Further columns of the records.
     """
 
     coordinates: Coordinates
@@ -96,6 +100,8 @@ class Outcome:
     starts: list[tuple[str, float, np.ndarray]] = field(default_factory=list)
     lmfit: Mapping[str, Any] = field(default_factory=dict)
     groups_of_results: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    parts: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def check_handles(estimator: Estimator, problem: Problem) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from pkpd.errors import CannotFit, FitError, MismatchError, suggestion
 from pkpd.estimation.base import Estimator, check_handles
 from pkpd.estimation.tree import lay_out
-from pkpd.likelihood import make_problem
+from pkpd.likelihood import Feature, make_problem
 from pkpd.model import Model
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def fit(
     began, created = time.perf_counter(), datetime.now(UTC)
     _check_estimator(estimator)
     model, held = _prepare(model, dict(start or {}), tuple(fixed))
-    problem = make_problem(model, data, held=held)
+    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
     check_handles(estimator, problem)
     outcome = estimator.run(problem)
     attrs = {
@@ -255,7 +255,8 @@ class Fit:
 def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> tuple[Model, tuple[str, ...]]:
     """Put starting values and fixed parameters into the model; give the residual parameters to hold besides."""
     residual = {name: output.name for output in model.outputs.values() for name in output.residual_names}
-    known = [*model.parameters, *residual]
+    variances = model.variance_names
+    known = [*model.parameters, *residual, *variances]
     for name in [*start, *fixed]:
         if name not in known:
             raise MismatchError(
@@ -268,7 +269,7 @@ def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> t
     for name in start.keys() & residual.keys():
         output, term = residual[name], name.rsplit(".", 1)[1]
         outputs[output] = replace(outputs[output], **{term: float(start[name])})
-    model = model.set({name: value for name, value in start.items() if name in model.parameters})
+    model = model.set({name: value for name, value in start.items() if name in (*model.parameters, *variances)})
     if outputs != dict(model.outputs):
         model = model.replace(outputs=outputs)
     own = [name for name in fixed if name in model.parameters]

@@ -107,10 +107,12 @@ def _subjects(problem: Problem, outcome: Outcome, ipred: np.ndarray) -> xr.Datas
     at = laws.spread(ipred, outcome.residual[seen.subject])
     each = -2 * log_density(laws.observed(seen.dv), at) + np.where(laws.logarithmic, 2 * laws.observed(seen.dv), 0.0)
     total = np.bincount(seen.subject, weights=each, minlength=len(problem.subjects))
+    if outcome.parts is not None:
+        total = outcome.parts
     coords = {"subject": np.array(problem.subjects), "parameter": np.array(outcome.coordinates.names[:count])}
     return xr.Dataset(
         {
-            "individual": (("subject", "parameter"), outcome.individual, describe("subjects", "individual")),
+            "individual": (("subject", "parameter"), outcome.individual[:, :count], describe("subjects", "individual")),
             "objective": (("subject",), total, describe("subjects", "objective")),
         },
         coords,
@@ -120,7 +122,8 @@ def _subjects(problem: Problem, outcome: Outcome, ipred: np.ndarray) -> xr.Datas
 def _predict(problem: Problem, outcome: Outcome, values: np.ndarray) -> np.ndarray:
     """Predict at natural values (S, P), where some subjects may have none: their records stay NaN."""
     known = np.atleast_1d(np.isfinite(values).all(axis=1))
-    stand_in = outcome.coordinates.initial[: outcome.coordinates.count]
+    stand_in = np.zeros(values.shape[1])  # what an occasion adds comes after the model's own
+    stand_in[: outcome.coordinates.count] = outcome.coordinates.initial[: outcome.coordinates.count]
     f = problem.predict(np.where(known[:, None], values, stand_in)).f
     return np.where(known[problem.observations.subject], f, np.nan)
 
@@ -145,6 +148,7 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
         "WRES": (own - at_typical.mean) / at_typical.sd,
         "IWRES": (own - at.mean) / at.sd,
         "SD": at.sd,
+        **outcome.columns,
         "N": seen.count,
         "UNIT": unit,
         "ROW": seen.row,

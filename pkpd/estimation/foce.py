@@ -1,0 +1,145 @@
+"""Estimators that approximate the likelihood around the most probable random effects of each subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from pkpd.errors import CannotFit
+from pkpd.estimation.outer import Approximation
+from pkpd.estimation.population import PopulationEstimator
+from pkpd.likelihood import Feature
+from pkpd.likelihood.marginal import fo, foce, foce_no_interaction, laplace
+from pkpd.likelihood.population import Population
+from pkpd.likelihood.quadrature import quadrature
+
+__all__ = ["FO", "FOCE", "Laplace", "Quadrature"]
+
+#: Subjects times nodes that one look at the objective may take.
+_MOST_NODES = 5_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FO(PopulationEstimator):
+    """Fit a population by the first-order method: predictions are straight lines in the random effects.
+
+    Fast, and biased where people differ much; for comparison with old results, and for starting values.
+
+    Parameters
+    ----------
+    covariance, level, tolerance, max_iterations, censoring, threads
+        See :class:`~pkpd.estimation.population.PopulationEstimator`.
+    """
+
+    handles: ClassVar[frozenset[Feature]] = frozenset({Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS})
+    title: ClassVar[str] = "FO"
+
+    def approximation(self, population: Population) -> Approximation:
+        """Give the first-order method."""
+        _need_plain_errors(self, population)
+        return fo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FOCE(PopulationEstimator):
+    """Fit a population by first-order conditional estimation (FOCE, FOCE-I).
+
+    The likelihood of each subject is approximated around its most probable random effects, by Laplace's method with the
+    expected information of its records. Censored records have no expected information: theirs is the observed one.
+
+    Parameters
+    ----------
+    interaction : bool
+        Whether residual SDs follow the subject's own predictions, or those of the typical person.
+    covariance, level, tolerance, max_iterations, censoring, threads
+        See :class:`~pkpd.estimation.population.PopulationEstimator`.
+    """
+
+    interaction: bool = True
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The approximation in words."""
+        return "FOCE with interaction" if self.interaction else "FOCE without interaction"
+
+    def approximation(self, population: Population) -> Approximation:
+        """Give the conditional method."""
+        if self.interaction:
+            return foce
+        _need_plain_errors(self, population)
+        return foce_no_interaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laplace(PopulationEstimator):
+    """Fit a population by Laplace's method with true second derivatives.
+
+    Parameters
+    ----------
+    covariance, level, tolerance, max_iterations, censoring, threads
+        See :class:`~pkpd.estimation.population.PopulationEstimator`.
+    """
+
+    title: ClassVar[str] = "Laplace"
+
+    def approximation(self, population: Population) -> Approximation:
+        """Give Laplace's method."""
+        return laplace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quadrature(PopulationEstimator):
+    """Fit a population by its exact likelihood: adaptive Gauss-Hermite quadrature, for few random effects.
+
+    Parameters
+    ----------
+    nodes : int
+        Along each random effect; 1 is Laplace's method.
+    covariance, level, tolerance, max_iterations, censoring, threads
+        See :class:`~pkpd.estimation.population.PopulationEstimator`.
+    """
+
+    nodes: int = 7
+
+    def __post_init__(self) -> None:
+        PopulationEstimator.__post_init__(self)
+        if self.nodes < 1:
+            self._refuse("nodes", "1 or more.")
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The approximation in words."""
+        return f"adaptive quadrature with {self.nodes} nodes"
+
+    def approximation(self, population: Population) -> Approximation:
+        """Give quadrature."""
+        d, people = len(population.effects.names), len(population.problem.subjects)
+        if self.nodes**d * people > _MOST_NODES:
+            raise CannotFit(
+                f"{self.nodes} nodes along each of {d} random effects are {self.nodes**d:.2g} a subject.",
+                where="Quadrature(nodes=...)",
+                expected=f"At most {_MOST_NODES // people:.2g} for {people} subjects.",
+                remedy="Take fewer nodes, or Importance(seed=1).",
+            )
+        return partial(quadrature, nodes=self.nodes)
+
+
+def _need_plain_errors(estimator: PopulationEstimator, population: Population) -> None:
+    """Refuse what straight lines and fixed SDs cannot honour."""
+    censored = population.density.censored
+    if censored.any() and estimator.censoring != "M1":
+        raise CannotFit(
+            "it cannot honour censored records.",
+            where=f"{type(estimator).__name__}()",
+            expected="Records that were all seen.",
+            remedy='Use FOCE(), Laplace() or Quadrature(), or leave these records out: censoring="M1".',
+        )
+    varied = [name for name in population.effects.names if "." in name and name in population.problem.residuals.names]
+    if varied:
+        raise CannotFit(
+            f"it cannot honour residual errors that differ between people ({', '.join(varied)}).",
+            where=f"{type(estimator).__name__}()",
+            expected="Residual parameters without iiv.",
+            remedy="Use FOCE(), Laplace() or Quadrature().",
+        )

@@ -1,0 +1,99 @@
+"""What belongs to the subjects of a population fit: their random effects, how far these shrink, their residuals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.likelihood.modes import Modes
+from pkpd.likelihood.population import Population
+from pkpd.schema import describe
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["conditional_residuals", "effects_of_subjects", "shrinkage"]
+
+#: Numbers in the matrices of the subjects that are decorrelated together.
+_AT_ONCE = 4_000_000
+
+
+def shrinkage(b: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the shrinkage of random effects, (d,) each: 1 - SD / omega, and 1 - variance / omega^2.
+
+    SDs and variances of the modes are taken over the subjects with one degree of freedom for the mean, as NONMEM and
+    PsN do. Savic RM, Karlsson MO. AAPS Journal 2009;11:558-569. doi:10.1208/s12248-009-9133-0
+    """
+    if len(b) < 2:
+        return np.full(b.shape[1], np.nan), np.full(b.shape[1], np.nan)
+    share = b.var(axis=0, ddof=1) / variance
+    return 1 - np.sqrt(share), 1 - share
+
+
+def effects_of_subjects(population: Population, x: np.ndarray, modes: Modes) -> dict[str, xr.Dataset]:
+    """Give the groups ``omega`` and ``etas`` of a fit."""
+    import xarray as xr
+
+    effects = population.effects
+    k = len(effects.typical)
+    covariance = effects.covariance.matrix(x[k:])
+    sd = np.sqrt(np.diagonal(covariance))
+    by_sd, by_variance = shrinkage(modes.b, sd**2)
+    names = np.array(effects.names)
+    errors = np.sqrt(np.diagonal(np.linalg.inv(modes.hessian), axis1=1, axis2=2))
+    omega = {
+        "covariance": (("effect", "effect_"), covariance),
+        "correlation": (("effect", "effect_"), covariance / np.outer(sd, sd)),
+        "shrinkage": (("effect",), by_sd),
+        "shrinkage_variance": (("effect",), by_variance),
+    }
+    etas = {"eta": (("subject", "effect"), modes.b), "eta_se": (("subject", "effect"), errors)}
+
+    def dataset(group: str, columns: dict[str, tuple], coords: dict[str, np.ndarray]) -> xr.Dataset:
+        return xr.Dataset({n: (dims, a, describe(group, n)) for n, (dims, a) in columns.items()}, coords)
+
+    people = np.array(population.problem.subjects)
+    return {
+        "omega": dataset("omega", omega, {"effect": names, "effect_": names}),
+        "etas": dataset("etas", etas, {"subject": people, "effect": names}),
+    }
+
+
+def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:
+    """Give CWRES, (n,): residuals of the model linearised at the modes, decorrelated; NaN where there is none.
+
+    For subject i: V^-1/2 (y - (m(b) - A b)), where m is the expectation at the mode b, A its derivatives, and
+    V = A Omega A' + diag(sd^2). With interaction the SDs are those at the mode.
+    Hooker AC, Staatz CE, Karlsson MO. Pharmaceutical Research 2007;24:2187-2197. doi:10.1007/s11095-007-9361-x
+    """
+    effects, density, who = population.effects, population.density, population.subject
+    omega = effects.covariance.matrix(x[len(effects.typical) :])
+    at = modes.at
+    spread = density.residuals.spread(at.f, at.psi)
+    lines = spread.mean_f[:, None] * (at.v[:, 0] @ effects.to_effect)
+    seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (spread.sd > 0)
+    difference = density.observed - (spread.mean - np.einsum("ni,ni->n", lines, modes.b[who]))
+    found = np.full(len(at.f), np.nan)
+    rows = np.flatnonzero(seen)
+    if not rows.size:
+        return found
+    # Each subject's records fill the first places of a row; the rest stand for nothing.
+    subject = who[rows]
+    first = np.searchsorted(subject, subject)
+    place, width = np.arange(rows.size) - first, int(np.bincount(subject).max())
+    for lot in np.array_split(np.unique(subject), max(1, len(np.unique(subject)) * width**2 // _AT_ONCE)):
+        mine = np.isin(subject, lot)
+        i, j, r = np.searchsorted(lot, subject[mine]), place[mine], rows[mine]
+        a = np.zeros((len(lot), width, omega.shape[0]))
+        a[i, j] = lines[r]
+        variance = np.einsum("sni,ij,smj->snm", a, omega, a)
+        diagonal = np.ones((len(lot), width))
+        diagonal[i, j] = spread.sd[r] ** 2
+        variance[:, np.arange(width), np.arange(width)] += diagonal
+        values, vectors = np.linalg.eigh(variance)
+        left = np.zeros((len(lot), width))
+        left[i, j] = difference[r]
+        turned = np.einsum("snk,sn->sk", vectors, left) / np.sqrt(values)
+        found[r] = np.einsum("snk,sk->sn", vectors, turned)[i, j]
+    return found

@@ -1,0 +1,88 @@
+"""How well the estimates of a population fit are known: its covariance matrix, three ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["CovarianceMethod", "Precision", "find_precision"]
+
+CovarianceMethod = Literal["sandwich", "R", "S"]
+
+#: Step of the differences of slopes, on the estimation scale.
+_STEP = 2e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """What is known of the objective around its minimum.
+
+    Parameters
+    ----------
+    r : (X, X) float
+        Half of the second derivatives of the objective: the observed information.
+    s : (X, X) float
+        The sum of squares of the subjects' slopes of -log L.
+    covariance : (X, X) float
+        Of the estimates; NaN where the information does not support one.
+    eigenvalues : (X,) float
+        Of r, scaled to a unit diagonal.
+    reason : str
+        Why there is none.
+    """
+
+    r: np.ndarray
+    s: np.ndarray
+    covariance: np.ndarray
+    eigenvalues: np.ndarray
+    reason: str = ""
+
+
+def find_precision(
+    slopes: Callable[[np.ndarray], np.ndarray], x: np.ndarray, free: np.ndarray, method: CovarianceMethod
+) -> Precision:
+    """Give the covariance of the estimates.
+
+    ``R`` is the inverse of the observed information r, ``S`` that of the squares of slopes s, ``sandwich`` is
+    r^-1 s r^-1, as in NONMEM.
+
+    Parameters
+    ----------
+    slopes
+        Gives the derivatives of every subject's objective, (S, X), at a place.
+    x : (X,) float
+        The minimum.
+    free : (X,) bool
+        What does not stand at a bound.
+    method : "sandwich", "R" or "S"
+    """
+    places = np.flatnonzero(free)
+    here = 0.5 * slopes(x)[:, places]
+    s = here.T @ here
+    r = np.empty((len(places), len(places)))
+    for row, k in enumerate(places):
+        up, down = x.copy(), x.copy()
+        up[k] += _STEP
+        down[k] -= _STEP
+        r[row] = 0.25 * (slopes(up).sum(axis=0) - slopes(down).sum(axis=0))[places] / _STEP
+    r = 0.5 * (r + r.T)
+    unknown = np.full((len(x), len(x)), np.nan)
+    scale = np.sqrt(np.abs(np.diagonal(r)))
+    scaled = r / np.where(scale > 0, np.outer(scale, scale), 1.0)
+    if not np.isfinite(r).all():
+        return Precision(r=r, s=s, covariance=unknown, eigenvalues=np.full(len(places), np.nan),
+                         reason="the objective cannot be computed around the minimum")  # fmt: skip
+    eigenvalues = np.linalg.eigvalsh(scaled)
+    if method != "S" and eigenvalues.min(initial=1.0) < 1e-8:
+        return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
+                         reason="the observed information is not positive definite")  # fmt: skip
+    if method != "R" and np.linalg.matrix_rank(s) < len(places):
+        return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
+                         reason=f"{len(here)} subjects do not support {len(places)} squares of slopes")  # fmt: skip
+    inverse = np.linalg.inv(r) if method != "S" else np.linalg.inv(s)
+    covariance = np.zeros((len(x), len(x)))
+    covariance[np.ix_(places, places)] = inverse @ s @ inverse if method == "sandwich" else inverse
+    return Precision(r=r, s=s, covariance=covariance, eigenvalues=eigenvalues)

@@ -1,0 +1,85 @@
+"""The quantities of a population fit in the words of its table: typical values, residual parameters, variances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.estimation.coordinates import Coordinates
+from pkpd.likelihood.effects import Effects
+from pkpd.model import Parameter
+
+__all__ = ["Quantities"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantities:
+    """From the outer parameters x of a search to the N quantities of its table, natural, with their derivatives.
+
+    Variances stand on the estimation scale of the table as logarithms, covariances as they are.
+
+    Parameters
+    ----------
+    effects : Effects
+    coordinates : Coordinates
+        N quantities: the model's parameters, the residual ones, then the elements of Omega, fixed ones included.
+    """
+
+    effects: Effects
+    coordinates: Coordinates
+
+    @classmethod
+    def of(cls, effects: Effects) -> Quantities:
+        """Give the quantities of a model's effects."""
+        rows = list(effects.parameters)
+        free = [p.name in effects.typical for p in rows]
+        labels = {p.name: p.label or p.name for p in rows}
+        for group in effects.covariance.groups:
+            for i, row in enumerate(group.names):
+                for j, column in enumerate(group.names[: i + 1]):
+                    what = "between people" if group.kind == "iiv" else "between occasions"
+                    name = f"{group.kind}.{row}" if i == j else f"{group.kind}.{row},{column}"
+                    label = f"variance of {labels[row]}" if i == j else f"covariance of {labels[row]} and {column}"
+                    transform = "log" if i == j else "none"
+                    value = float(group.start[i, j])
+                    rows.append(Parameter(name=name, typical=value, transform=transform, label=f"{label} {what}"))
+                    free.append(not group.fixed)
+        return cls(
+            effects=effects,
+            coordinates=Coordinates(parameters=tuple(rows), count=effects.count, free=np.array(free, dtype=bool)),
+        )
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """Give the N natural values at outer parameters `x` (X,)."""
+        values = self.coordinates.initial
+        free = np.flatnonzero(self.coordinates.free)
+        k = len(self.effects.typical)
+        for place, z in zip(free[:k], x[:k], strict=True):
+            values[place] = self.coordinates.parameters[place].inverse(z)
+        values[free[k:]] = self.effects.covariance.natural(x[k:])
+        return values
+
+    def outer(self, values: np.ndarray) -> np.ndarray:
+        """Give the outer parameters (X,) at N natural values: the inverse of `natural`."""
+        k, free = len(self.effects.typical), np.flatnonzero(self.coordinates.free)
+        typical = self.coordinates.forward(values)[free[:k]]
+        return np.concatenate([typical, self.effects.covariance.numbers(values[free[k:]])])
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """Give the derivatives of the N quantities, on the estimation scale of the table, by the X of the search."""
+        k, free = len(self.effects.typical), np.flatnonzero(self.coordinates.free)
+        found = np.zeros((len(self.coordinates.parameters), len(x)))
+        found[free[:k], np.arange(k)] = 1.0
+        omega = self.effects.covariance
+        natural, slopes = omega.natural(x[k:]), omega.natural_slopes(x[k:])
+        logs = np.array([self.coordinates.parameters[place].transform == "log" for place in free[k:]], dtype=bool)
+        found[np.ix_(free[k:], np.arange(k, len(x)))] = slopes / np.where(logs, natural, 1.0)[:, None]
+        return found
+
+    def limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the bounds of the X outer parameters; those of Omega have none."""
+        k, free = len(self.effects.typical), np.flatnonzero(self.coordinates.free)
+        beyond = np.full(len(self.effects.covariance.start), np.inf)
+        lower, upper = (limit[free[:k]] for limit in self.coordinates.limits())
+        return np.concatenate([lower, -beyond]), np.concatenate([upper, beyond])
