@@ -120,7 +120,7 @@ class Quadrature(PopulationEstimator):
                 f"{self.nodes} nodes along each of {d} random effects are {self.nodes**d:.2g} a subject.",
                 where="Quadrature(nodes=...)",
                 expected=f"At most {_MOST_NODES // people:.2g} for {people} subjects.",
-                remedy="Take fewer nodes, or Importance(seed=1).",
+                remedy="Take fewer nodes, or Laplace().",
             )
         return partial(quadrature, nodes=self.nodes)
 

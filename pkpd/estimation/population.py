@@ -239,7 +239,9 @@ def _judge(
         status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
     elif not found.settled or steep > _FLAT:
         status = Status.NOT_CONVERGED
-        message = f"The search ended without a minimum: {found.reason or 'the slope is not 0'}. Try other starts."
+        ran_out = found.iterations >= estimator.max_iterations
+        remedy = "Raise max_iterations, or try other starts." if ran_out else "Try other starts."
+        message = f"The search ended without a minimum: {found.reason or 'the slope is not 0'}. {remedy}"
     elif known is not None and known.reason and "subjects" not in known.reason:
         status = Status.NOT_IDENTIFIED
         message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
