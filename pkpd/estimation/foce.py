@@ -33,7 +33,11 @@ class FO(PopulationEstimator):
     """
 
     handles: ClassVar[frozenset[Feature]] = frozenset({Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS})
-    title: ClassVar[str] = "FO"
+
+    @property
+    def title(self) -> str:
+        """The approximation in words."""
+        return "FO"
 
     def approximation(self, population: Population) -> Approximation:
         """Give the first-order method."""
@@ -59,7 +63,7 @@ class FOCE(PopulationEstimator):
     interaction: bool = True
 
     @property
-    def title(self) -> str:  # type: ignore[override]
+    def title(self) -> str:
         """The approximation in words."""
         return "FOCE with interaction" if self.interaction else "FOCE without interaction"
 
@@ -81,7 +85,10 @@ class Laplace(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    title: ClassVar[str] = "Laplace"
+    @property
+    def title(self) -> str:
+        """The approximation in words."""
+        return "Laplace"
 
     def approximation(self, population: Population) -> Approximation:
         """Give Laplace's method."""
@@ -108,7 +115,7 @@ class Quadrature(PopulationEstimator):
             self._refuse("nodes", "1 or more.")
 
     @property
-    def title(self) -> str:  # type: ignore[override]
+    def title(self) -> str:
         """The approximation in words."""
         return f"adaptive quadrature with {self.nodes} nodes"
 

@@ -33,7 +33,6 @@ class Outer:
 
     population: Population
     approximation: Approximation
-    looks: int = 0
     solved: int = 0
     last: tuple[np.ndarray, Marginal] | None = field(default=None)
 
@@ -51,7 +50,6 @@ class Outer:
                 ahead = start + np.einsum("six,x->si", known.modes_x, x - at)
                 start = np.where(np.isfinite(ahead), ahead, start)
         found = self.approximation(self.population, x, start, metric=metric, **options)
-        self.looks += 1
         self.solved += found.modes.iterations + 1
         return found
 

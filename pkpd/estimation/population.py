@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
@@ -33,7 +34,7 @@ _NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PopulationEstimator:
+class PopulationEstimator(ABC):
     """Fit a population by maximising an approximation of its likelihood; slopes are exact.
 
     Parameters
@@ -59,8 +60,6 @@ class PopulationEstimator:
         Feature.CENSORING,
         Feature.OCCASIONS,
     })  # fmt: skip
-    #: The approximation in words.
-    title: ClassVar[str] = ""
 
     covariance: CovarianceMethod | None = "sandwich"
     level: float = 0.95
@@ -88,9 +87,14 @@ class PopulationEstimator:
             f"{name} is {getattr(self, name)!r}.", where=f"{type(self).__name__}({name}=...)", expected=expected
         )
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The approximation in words."""
+
+    @abstractmethod
     def approximation(self, population: Population) -> Approximation:
         """Give the approximation to maximise, or refuse what it cannot honour."""
-        raise NotImplementedError
 
     def run(self, problem: Problem) -> Outcome:
         """Fit a problem; see :func:`pkpd.fit`."""

@@ -59,7 +59,7 @@ class Sampled:
 
 
 def sample_importance(
-    population: Population, prior: Prior, modes: Modes, shape: np.ndarray, *, draws: int, seed: int, round_: int = 0
+    population: Population, prior: Prior, modes: Modes, shape: np.ndarray, *, draws: int, seed: int
 ) -> Sampled:
     """Sample the random effects of every subject.
 
@@ -73,15 +73,14 @@ def sample_importance(
         Second derivatives at the modes, positive definite.
     draws : int
         A subject.
-    seed, round_ : int
-        Which random numbers.
+    seed : int
     """
     effects, people = population.effects, len(modes.b)
     d = len(effects.names)
     factor = np.linalg.cholesky(shape)
     wide = np.swapaxes(np.linalg.inv(factor), 1, 2)
     who = np.tile(addresses(population.problem.subjects), draws)
-    number = np.repeat(np.arange(draws) + round_ * draws, people)
+    number = np.repeat(np.arange(draws), people)
     z = normals(seed, "importance sampling", who, number, d + _DF).reshape(draws, people, d + _DF)
     t = z[..., :d] / np.sqrt((z[..., d:] ** 2).mean(axis=2))[..., None]
     b = modes.b + np.einsum("sij,gsj->gsi", wide, t)

@@ -62,13 +62,6 @@ class Covariance:
         """The Q numbers before the fit."""
         return np.concatenate([_unroll(np.linalg.cholesky(g.start)) for g in self.free] or [np.zeros(0)])
 
-    @property
-    def elements(self) -> tuple[tuple[str, str, str], ...]:
-        """For each of the Q numbers: kind, and the names of the row and the column of the matrix it belongs to."""
-        return tuple(
-            (g.kind, g.names[i], g.names[j]) for g in self.free for i in range(len(g.names)) for j in range(i + 1)
-        )
-
     def matrices(self, x: np.ndarray) -> list[np.ndarray]:
         """Give the matrix of every group, fixed ones included, at the Q numbers `x`."""
         found, at = [], 0
@@ -114,7 +107,7 @@ class Covariance:
         return np.array(found).reshape(-1, self.size, self.size)
 
     def natural(self, x: np.ndarray) -> np.ndarray:
-        """Give variances and covariances, in the order of `elements`, (Q,)."""
+        """Give variances and covariances, (Q,): of each free group the lower triangle, row by row."""
         free = [m for g, m in zip(self.groups, self.matrices(x), strict=True) if not g.fixed]
         return np.concatenate([m[np.tril_indices(len(m))] for m in free] or [np.zeros(0)])
 
