@@ -5,10 +5,12 @@ from pkpd.estimation.fit import Fit, fit, load_fit
 from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
 from pkpd.estimation.individual import Individual
 from pkpd.estimation.pooled import Pooled
+from pkpd.estimation.saem import SAEM
 
 __all__ = [
     "FO",
     "FOCE",
+    "SAEM",
     "Estimator",
     "Fit",
     "Individual",

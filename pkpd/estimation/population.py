@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 import numpy as np
 
 from pkpd.errors import CannotFit
+from pkpd.estimation.assemble import assemble, reordered
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.beside import beside
 from pkpd.estimation.descend import Descent, descend
-from pkpd.estimation.individuals import conditional_residuals, effects_of_subjects
 from pkpd.estimation.outer import Approximation, Look, Outer
 from pkpd.estimation.precision import CovarianceMethod, Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
-from pkpd.estimation.uncertainty import wald
 from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
@@ -25,7 +23,7 @@ from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.population import Population
 from pkpd.streams import addresses
 
-__all__ = ["PopulationEstimator"]
+__all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
 
 #: A slope of the objective, times the standard error of its parameter, above which a minimum is not believed.
 _FLAT = 0.01
@@ -34,8 +32,8 @@ _NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PopulationEstimator(ABC):
-    """Fit a population by maximising an approximation of its likelihood; slopes are exact.
+class ForPopulations(ABC):
+    """What every estimator of a population can be told.
 
     Parameters
     ----------
@@ -44,10 +42,6 @@ class PopulationEstimator(ABC):
         slopes s; None for none.
     level : float
         Of the confidence intervals.
-    tolerance : float
-        The search ends where the objective could fall by less.
-    max_iterations : int
-        0 evaluates at the starting values.
     censoring : "M1", "M2", "M3" or "M4"
         What becomes of censored records, see :class:`pkpd.likelihood.Density`.
     threads : int, optional
@@ -63,8 +57,6 @@ class PopulationEstimator(ABC):
 
     covariance: CovarianceMethod | None = "sandwich"
     level: float = 0.95
-    tolerance: float = 1e-6
-    max_iterations: int = 500
     censoring: CensoringMethod = "M3"
     threads: int | None = None
 
@@ -73,10 +65,6 @@ class PopulationEstimator(ABC):
             self._refuse("covariance", f"One of {', '.join(get_args(CovarianceMethod))}, or None.")
         if not 0 < self.level < 1:
             self._refuse("level", "A share between 0 and 1.")
-        if not self.tolerance > 0:
-            self._refuse("tolerance", "A number above 0.")
-        if self.max_iterations < 0:
-            self._refuse("max_iterations", "0 or more.")
         if self.censoring not in get_args(CensoringMethod):
             self._refuse("censoring", f"One of {', '.join(get_args(CensoringMethod))}.")
         if self.threads is not None and self.threads < 1:
@@ -87,37 +75,15 @@ class PopulationEstimator(ABC):
             f"{name} is {getattr(self, name)!r}.", where=f"{type(self).__name__}({name}=...)", expected=expected
         )
 
-    @property
-    @abstractmethod
-    def title(self) -> str:
-        """The approximation in words."""
-
-    @abstractmethod
-    def approximation(self, population: Population) -> Approximation:
-        """Give the approximation to maximise, or refuse what it cannot honour."""
-
     def run(self, problem: Problem) -> Outcome:
         """Fit a problem; see :func:`pkpd.fit`."""
         # In an order of their own, so that sums over subjects do not depend on the order of the file by a single bit.
         order = np.argsort(addresses(problem.subjects), kind="stable")
-        return _reordered(self._run(problem.take(order)), problem, order)
+        return reordered(self._run(self.population(problem.take(order))), problem, order)
 
-    def _run(self, problem: Problem) -> Outcome:
-        population = self.population(problem)
-        effects = population.effects
-        quantities, outer = Quantities.of(effects), Outer(population, self.approximation(population))
-        start = np.concatenate([effects.start, effects.covariance.start])
-        lower, upper = quantities.limits()
-        _check_start(population, outer(start))
-        with progress("Searching") as tick:
-            found = descend(
-                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick()
-            )
-            at_bound = (found.x <= lower) | (found.x >= upper)
-            known = None
-            if self.covariance is not None and np.isfinite(found.point.objective):
-                known = find_precision(lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance)
-        return self._outcome(population, quantities, outer, found, known)
+    @abstractmethod
+    def _run(self, population: Population) -> Outcome:
+        """Fit a population whose subjects stand in an order of their own."""
 
     def population(self, problem: Problem) -> Population:
         """Give the problem with the effects of its model and the density of its records."""
@@ -134,78 +100,61 @@ class PopulationEstimator(ABC):
         density = Density.of(problem.observations, problem.residuals, method=self.censoring)
         return Population(problem=problem, effects=effects, density=density, threads=self.threads)
 
-    def _outcome(
-        self, population: Population, quantities: Quantities, outer: Outer, found: Descent, known: Precision | None
-    ) -> Outcome:
-        """Everything in the words of a Fit."""
-        problem, effects, own = population.problem, population.effects, quantities.coordinates
-        look = found.point
-        assert isinstance(look, Look)
-        modes, k = look.marginal.modes, len(effects.typical)
-        values, count = quantities.natural(found.x), len(own.parameters)
-        covariance = np.full((count, count), np.nan)
-        if known is not None:
-            slopes = quantities.slopes(found.x)
-            covariance = slopes @ known.covariance @ slopes.T
-        covariance[~own.free] = covariance[:, ~own.free] = 0.0
-        low, high = wald(own, own.forward(values), covariance, self.level, np.inf)
-        own_arguments = effects.arguments(found.x[:k], modes.b)
-        typical_arguments = effects.arguments(found.x[:k], np.zeros_like(modes.b))
-        names = problem.program.parameters
-        individual, _ = effects.natural(own_arguments, names)
-        typical, _ = effects.natural(typical_arguments, names)
-        residual, _, _ = effects.residual(own_arguments)
-        method = {"sandwich": "R,S sandwich", "R": "R inverse", "S": "S inverse", None: "none asked for"}
-        exact, error, how = beside(population, found.x, look.marginal)
-        n = problem.observations.dv.size
-        return Outcome(
-            coordinates=own,
-            groups=("population",),
-            by_subject=False,
-            values=values[None],
-            lower=low[None],
-            upper=high[None],
-            covariance=covariance[None],
-            objective=np.array([look.objective]),
-            objective_name=f"-2 log L, {self.title}, without n log(2 pi)",
-            interval=f"{100 * self.level:g} % Wald on the estimation scale (normal; {method[self.covariance]})",
-            verdicts=(_judge(self, outer, quantities, found, known),),
-            numbers={
-                "records": np.array([n]),
-                "degrees_of_freedom": np.array([n - len(found.x)]),
-                "marginal": np.array([exact]),
-                "marginal_error": np.array([error]),
-            },
-            individual=individual,
-            typical=typical,
-            residual=residual,
-            notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",),
-            trace=[("population", value, quantities.natural(x)) for value, x in found.trace],
-            parts=look.marginal.each,
-            groups_of_results=effects_of_subjects(population, found.x, modes),
-            columns={"CWRES": conditional_residuals(population, found.x, modes)},
-        )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationEstimator(ForPopulations):
+    """Fit a population by maximising an approximation of its likelihood; slopes are exact.
+
+    Parameters
+    ----------
+    covariance, level, censoring, threads
+        See :class:`ForPopulations`.
+    tolerance : float
+        The search ends where the objective could fall by less.
+    max_iterations : int
+        0 evaluates at the starting values.
+    """
+
+    tolerance: float = 1e-6
+    max_iterations: int = 500
+
+    def __post_init__(self) -> None:
+        ForPopulations.__post_init__(self)
+        if not self.tolerance > 0:
+            self._refuse("tolerance", "A number above 0.")
+        if self.max_iterations < 0:
+            self._refuse("max_iterations", "0 or more.")
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The approximation in words."""
+
+    @abstractmethod
+    def approximation(self, population: Population) -> Approximation:
+        """Give the approximation to maximise, or refuse what it cannot honour."""
+
+    def _run(self, population: Population) -> Outcome:
+        effects = population.effects
+        quantities, outer = Quantities.of(effects), Outer(population, self.approximation(population))
+        start = np.concatenate([effects.start, effects.covariance.start])
+        lower, upper = quantities.limits()
+        check_start(population, outer(start))
+        with progress("Searching") as tick:
+            found = descend(
+                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick()
+            )
+            at_bound = (found.x <= lower) | (found.x >= upper)
+            known = None
+            if self.covariance is not None and np.isfinite(found.point.objective):
+                known = find_precision(lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance)
+        verdict = _judge(self, outer, quantities, found, known)
+        assert isinstance(found.point, Look)
+        trace = [(value, quantities.natural(x)) for value, x in found.trace]
+        return assemble(self, population, quantities, found.point, known, verdict, trace, title=self.title)
 
 
-def _reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:
-    """Put subjects and records, which were taken in `order`, back where the data have them."""
-    back, (rows, _) = np.argsort(order), problem.records_of(order)
-    parts = None if outcome.parts is None else outcome.parts[back]
-    return replace(
-        outcome,
-        individual=outcome.individual[back],
-        typical=outcome.typical[back],
-        residual=outcome.residual[back],
-        parts=parts,
-        groups_of_results={
-            name: group.isel(subject=back) if "subject" in group.dims else group
-            for name, group in outcome.groups_of_results.items()
-        },
-        columns={name: column[np.argsort(rows)] for name, column in outcome.columns.items()},
-    )
-
-
-def _check_start(population: Population, first: Look) -> None:
+def check_start(population: Population, first: Look) -> None:
     """Refuse a start from which there is no way, with whom it concerns."""
     lost = np.flatnonzero(~np.isfinite(first.marginal.each))
     if not lost.size:

@@ -72,8 +72,9 @@ def find_modes(
 
     def look(b: np.ndarray) -> tuple[Slopes, np.ndarray, np.ndarray, np.ndarray]:
         at = population.slopes(effects.arguments(z, b))
-        gradient = at.gradient @ to_effect + b @ precision
-        hessian = population.information(at) + precision
+        with np.errstate(invalid="ignore"):  # a wild trial, which is not taken
+            gradient = at.gradient @ to_effect + b @ precision
+            hessian = population.information(at) + precision
         return at, joint(at, b, precision), gradient, hessian
 
     at, value, gradient, hessian = look(b)

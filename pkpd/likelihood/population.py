@@ -97,10 +97,17 @@ class Population:
 
     def value(self, w: np.ndarray) -> np.ndarray:
         """Give minus the log density of every subject's records, (S,), at arguments `w` (S, W)."""
+        return self.value_of(self.predicted(w), w)
+
+    def predicted(self, w: np.ndarray) -> np.ndarray:
+        """Give the predictions of the records, (n,), at arguments `w` (S, W)."""
         values, _ = self.effects.natural(w, self.problem.program.parameters)
-        predicted = self.problem.predict(values, threads=self.threads)
+        return self.problem.predict(values, threads=self.threads).f
+
+    def value_of(self, f: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """Give the same as `value` where the predictions `f` (n,) are known."""
         psi, _, _ = self.effects.residual(w)
-        return self._total(self.density.terms(predicted.f, psi[self.subject], order=0).value)
+        return self._total(self.density.terms(f, psi[self.subject], order=0).value)
 
     def slopes(self, w: np.ndarray, order: Literal[1, 2, 3] = 2) -> Slopes:
         """Give the records and their first derivatives at arguments `w` (S, W); `order` is that of the density."""

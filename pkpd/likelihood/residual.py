@@ -115,8 +115,8 @@ class Law:
                 sd_psi[:, self.add] = 1.0
             return Spread(mean=f, sd=add.copy(), mean_f=one, sd_f=zero, sd_psi=sd_psi, **straight)
         size, power = np.abs(f), psi[:, self.power] if self.power is not None else one
-        grown = size if self.power is None else size**power
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            grown = size if self.power is None else size**power
             grown_f = np.sign(f) * (one if self.power is None else power * size ** (power - 1))
             grown_power = np.where(size > 0, grown * np.log(size), 0.0)
         part = psi[:, self.prop] * grown

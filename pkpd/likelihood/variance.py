@@ -76,7 +76,7 @@ class Covariance:
 
     def matrix(self, x: np.ndarray) -> np.ndarray:
         """Give the whole matrix, (d, d)."""
-        return self._place(self.matrices(x))
+        return self.place(self.matrices(x))
 
     def inverse(self, x: np.ndarray) -> tuple[np.ndarray, float]:
         """Give the inverse of the whole matrix, (d, d), and the logarithm of its determinant (that of Omega)."""
@@ -84,7 +84,7 @@ class Covariance:
         log_determinant = sum(
             len(g.places) * float(np.linalg.slogdet(m)[1]) for g, m in zip(self.groups, matrices, strict=True)
         )
-        return self._place([np.linalg.inv(m) for m in matrices]), log_determinant
+        return self.place([np.linalg.inv(m) for m in matrices]), log_determinant
 
     def slopes(self, x: np.ndarray) -> np.ndarray:
         """Give the derivatives of the whole matrix with respect to the Q numbers, (Q, d, d)."""
@@ -103,7 +103,7 @@ class Covariance:
                     of_matrix = slope @ factor.T
                     parts = [np.zeros_like(other.start) for other in self.groups]
                     parts[g] = of_matrix + of_matrix.T
-                    found.append(self._place(parts))
+                    found.append(self.place(parts))
         return np.array(found).reshape(-1, self.size, self.size)
 
     def natural(self, x: np.ndarray) -> np.ndarray:
@@ -131,7 +131,8 @@ class Covariance:
             rows.append(slopes[:, first[i], first[j]].T)
         return np.concatenate(rows) if rows else np.zeros((0, 0))
 
-    def _place(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    def place(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
+        """Give the whole matrix, (d, d), from one matrix for each group."""
         whole = np.zeros((self.size, self.size))
         for group, matrix in zip(self.groups, matrices, strict=True):
             for place in group.places:

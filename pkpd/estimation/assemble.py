@@ -1,0 +1,120 @@
+"""What an estimator of a population found, in the words of a Fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.estimation.base import Outcome
+from pkpd.estimation.beside import exactly
+from pkpd.estimation.individuals import conditional_residuals, effects_of_subjects
+from pkpd.estimation.outer import Look
+from pkpd.estimation.precision import Precision
+from pkpd.estimation.quantities import Quantities
+from pkpd.estimation.uncertainty import wald
+from pkpd.estimation.verdict import Verdict
+from pkpd.likelihood import Problem
+from pkpd.likelihood.population import Population
+
+if TYPE_CHECKING:
+    from pkpd.estimation.population import ForPopulations
+
+__all__ = ["assemble", "reordered"]
+
+
+def assemble(
+    estimator: ForPopulations,
+    population: Population,
+    quantities: Quantities,
+    look: Look,
+    known: Precision | None,
+    verdict: Verdict,
+    trace: list[tuple[float, np.ndarray]],
+    *,
+    title: str = "",
+    note: str = "",
+) -> Outcome:
+    """Give everything in the words of a Fit.
+
+    Parameters
+    ----------
+    estimator, population, quantities
+        Who fitted what.
+    look : Look
+        The estimates, with the approximation there.
+    known : Precision or None
+        How well they are known.
+    verdict : Verdict
+    trace : list of (objective, (N,) natural values)
+    title : str
+        The approximation in words; without one the objective is the exact likelihood that stands beside others.
+    note : str
+        How the standard errors were made, where it is not by the approximation of the objective.
+    """
+    problem, effects, own = population.problem, population.effects, quantities.coordinates
+    modes, k = look.marginal.modes, len(effects.typical)
+    values, count = quantities.natural(look.x), len(own.parameters)
+    covariance = np.full((count, count), np.nan)
+    if known is not None:
+        slopes = quantities.slopes(look.x)
+        covariance = slopes @ known.covariance @ slopes.T
+    covariance[~own.free] = covariance[:, ~own.free] = 0.0
+    low, high = wald(own, own.forward(values), covariance, estimator.level, np.inf)
+    own_arguments = effects.arguments(look.x[:k], modes.b)
+    typical_arguments = effects.arguments(look.x[:k], np.zeros_like(modes.b))
+    names = problem.program.parameters
+    individual, _ = effects.natural(own_arguments, names)
+    typical, _ = effects.natural(typical_arguments, names)
+    residual, _, _ = effects.residual(own_arguments)
+    method = {"sandwich": "R,S sandwich", "R": "R inverse", "S": "S inverse", None: "none asked for"}
+    how_known = method[estimator.covariance] + (f", {note}" if note and estimator.covariance else "")
+    each, error, how = exactly(population, look.x, look.marginal)
+    exact = float(each.sum())
+    n = problem.observations.dv.size
+    return Outcome(
+        coordinates=own,
+        groups=("population",),
+        by_subject=False,
+        values=values[None],
+        lower=low[None],
+        upper=high[None],
+        covariance=covariance[None],
+        objective=np.array([look.objective if title else exact]),
+        objective_name=f"-2 log L, {title or how}, without n log(2 pi)",
+        interval=f"{100 * estimator.level:g} % Wald on the estimation scale (normal; {how_known})",
+        verdicts=(verdict,),
+        numbers={
+            "records": np.array([n]),
+            "degrees_of_freedom": np.array([n - len(look.x)]),
+            "marginal": np.array([exact]),
+            "marginal_error": np.array([error]),
+        },
+        individual=individual,
+        typical=typical,
+        residual=residual,
+        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",),
+        trace=[("population", value, values) for value, values in trace],
+        parts=look.marginal.each if title else each,
+        groups_of_results=effects_of_subjects(population, look.x, modes),
+        columns={"CWRES": conditional_residuals(population, look.x, modes)},
+    )
+
+
+def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:
+    """Put subjects and records, which were taken in `order`, back where the data have them."""
+    back, (rows, _) = np.argsort(order), problem.records_of(order)
+    parts = None if outcome.parts is None else outcome.parts[back]
+    return replace(
+        outcome,
+        individual=outcome.individual[back],
+        typical=outcome.typical[back],
+        residual=outcome.residual[back],
+        parts=parts,
+        groups_of_results={
+            name: group.isel(subject=back) if "subject" in group.dims else group
+            for name, group in outcome.groups_of_results.items()
+        },
+        columns={name: column[np.argsort(rows)] for name, column in outcome.columns.items()},
+    )

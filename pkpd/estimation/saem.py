@@ -1,0 +1,235 @@
+"""The exact maximum likelihood of a population by stochastic approximation: SAEM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from pkpd.errors import CannotFit
+from pkpd.estimation.assemble import assemble
+from pkpd.estimation.base import Outcome
+from pkpd.estimation.outer import Outer
+from pkpd.estimation.population import ForPopulations, check_start
+from pkpd.estimation.precision import Precision, find_precision
+from pkpd.estimation.quantities import Quantities
+from pkpd.estimation.stochastic import Search
+from pkpd.estimation.verdict import Status, Verdict
+from pkpd.likelihood.marginal import foce
+from pkpd.likelihood.population import Population
+from pkpd.likelihood.quadrature import quadrature
+from pkpd.streams import check_seed
+
+__all__ = ["SAEM"]
+
+#: Quadrature for the standard errors, where it takes no more nodes than these in all.
+_NODES, _MOST = 5, 20_000
+#: In standard errors: the longest last step, and the largest Monte Carlo error, of a fit that has converged; the
+#: batches of iterations that tell the latter.
+_NEAR, _SURE, _BATCHES = 0.75, 0.3, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SAEM(ForPopulations):
+    """Fit a population by stochastic approximation of the EM algorithm: its exact likelihood, for any random effects.
+
+    Random effects are drawn given the data, and the estimates follow their statistics: for two thirds of
+    `burn` those of the last draws, then running means of them. The estimates of the last `smooth` iterations are
+    averaged. Nothing is linearised. The objective is -2 log L by
+    quadrature or importance sampling at the estimates.
+
+    Kuhn E, Lavielle M. Maximum likelihood estimation in nonlinear mixed effects models. Computational Statistics & Data
+    Analysis 2005;49:1020-1038. doi:10.1016/j.csda.2004.07.002
+
+    Averages of iterates that were given long steps are as precise as any step could make them, also where EM is slow
+    (a variance between people beside a larger one between occasions), where steps of 1/k come to rest too early. Polyak
+    BT, Juditsky AB. Acceleration of stochastic approximation by averaging. SIAM J Control Optim 1992;30:838-855.
+    doi:10.1137/0330046
+
+    Parameters
+    ----------
+    seed : int
+        Same seed, same bits: for any number of threads, and any order of subjects.
+    chains : int
+        Markov chains of each subject. More for few subjects.
+    burn, smooth : int
+        Iterations. None of either evaluates at the starting values.
+    power : float
+        Running means give iteration k after the first two thirds of `burn` the weight k^-power; above 0.5, at most 1.
+    cool : bool
+        Whether variances may only fall slowly, by 5 % an iteration, in the first half of `burn`: it keeps the search
+        from settling too early (simulated annealing; Lavielle M. Mixed Effects Models for the Population Approach, CRC
+        Press 2014).
+    covariance, level, censoring, threads
+        See :class:`~pkpd.estimation.population.ForPopulations`. The observed information is that of quadrature where
+        the random effects are few, otherwise that of FOCE, at the estimates of SAEM.
+
+    Examples
+    --------
+    >>> SAEM(seed=1, chains=5).chains
+    5
+    """
+
+    seed: int | None = None
+    chains: int = 3
+    burn: int = 300
+    smooth: int = 200
+    power: float = 0.6
+    cool: bool = True
+
+    def __post_init__(self) -> None:
+        ForPopulations.__post_init__(self)
+        check_seed(self.seed, why="random effects are drawn", where="SAEM(seed=...)")
+        if self.chains < 1:
+            self._refuse("chains", "1 or more.")
+        if self.burn < 0:
+            self._refuse("burn", "0 or more.")
+        if self.smooth < 0:
+            self._refuse("smooth", "0 or more.")
+        if not 0.5 < self.power <= 1:
+            self._refuse("power", "Above 0.5, at most 1.")
+
+    def _run(self, population: Population) -> Outcome:
+        _check_subjects(population)
+        effects = population.effects
+        quantities = Quantities.of(effects)
+        few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
+        approximation = partial(quadrature, nodes=_NODES) if few else foce
+        start = np.concatenate([effects.start, effects.covariance.start])
+        check_start(population, Outer(population, foce)(start))
+        search = Search(self, population, quantities)
+        x, trace, ends, stopped = search.run()
+        outer = Outer(population, approximation)
+        look = outer(x)
+        lower, upper = quantities.limits()
+        at_bound = (x <= lower) | (x >= upper)
+        known = None
+        if np.isfinite(look.objective):
+            near = look.marginal
+
+            def slopes(x: np.ndarray) -> np.ndarray:
+                found = approximation(population, x, near.modes.b, gradient=True, metric=near.bent).gradient
+                assert found is not None
+                return found
+
+            known = find_precision(slopes, x, ~at_bound, self.covariance or "R")
+        aims = None
+        if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
+            aims = _aims(x, ends, known.r, ~at_bound)
+            if aims.far <= _NEAR:
+                x = np.clip(aims.aim, lower, upper)
+                look = outer(x)
+        verdict = self._judge(quantities, x, at_bound, known, aims, stopped, search.solved)
+        known = known if self.covariance is not None else None
+        note = f"of quadrature with {_NODES} nodes" if few else "of FOCE with interaction at the estimates"
+        return assemble(self, population, quantities, look, known, verdict, trace, note=note)
+
+    def _judge(
+        self,
+        quantities: Quantities,
+        x: np.ndarray,
+        at_bound: np.ndarray,
+        known: Precision | None,
+        aims: _Aims | None,
+        stopped: int | None,
+        solved: int,
+    ) -> Verdict:
+        """Whether the fit may be believed."""
+        own = quantities.coordinates
+        names = [own.names[place] for place in np.flatnonzero(own.free)]
+        bounds = tuple(name for name, is_at in zip(names, at_bound, strict=True) if is_at)
+        far, noise, said = np.nan, np.nan, ""
+        if aims is not None:
+            far, noise = aims.far, aims.noise
+            said = (
+                f"The last step, by the mean score, was {far:.2g} standard errors ({names[aims.farthest]}); "
+                f"Monte Carlo errors are at most {noise:.2g} standard errors ({names[aims.noisiest]})."
+            )
+        status, message = Status.CONVERGED, said
+        if stopped is not None:
+            status = Status.NOT_CONVERGED
+            message = f"Stopped by hand after {stopped} of {self.burn + self.smooth} iterations: the estimates so far."
+        elif self.burn + self.smooth == 0:
+            status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
+        elif known is not None and known.reason and "subjects" not in known.reason:
+            status = Status.NOT_IDENTIFIED
+            message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
+        elif not np.isfinite(far):
+            status = Status.NOT_CONVERGED
+            message = f"Nothing tells whether it converged: it takes a smooth of {2 * _BATCHES} or more."
+        elif far > _NEAR or noise > _SURE:
+            status, message = Status.NOT_CONVERGED, f"{said} Raise burn, smooth or chains."
+        elif bounds:
+            status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
+        eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
+        usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
+        return Verdict(
+            status=status,
+            message=message,
+            gradient=far,
+            rank=int((eigenvalues > 1e-8).sum()),
+            free=len(x),
+            condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
+            at_bounds=bounds,
+            evaluations=solved,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aims:
+    """Where a step of Newton's method leads from the last iterates, on the average.
+
+    Parameters
+    ----------
+    aim : (X,) float
+    far, noise : float
+        How far that is from their mean, at most, and its largest Monte Carlo error: in standard errors.
+    farthest, noisiest : int
+        Of which outer parameters.
+    """
+
+    aim: np.ndarray
+    far: float
+    noise: float
+    farthest: int
+    noisiest: int
+
+
+def _aims(x: np.ndarray, ends: np.ndarray, information: np.ndarray, free: np.ndarray) -> _Aims:
+    """Give them for iterates and their scores, (n, 2, X), with the observed information of what is free.
+
+    Each step is a draw around the maximum, wherever its iterate stands. So their mean forgets the start, where EM is
+    slow, too, and tells its Monte Carlo error. This is the last step of Gu and Kong (1998), see
+    :mod:`pkpd.estimation.complete`.
+    """
+    variance, places = np.linalg.inv(information), np.flatnonzero(free)
+    errors = np.sqrt(np.diagonal(variance))
+    steps = (ends[:, 0, free] - x[free] + ends[:, 1, free] @ variance) / errors
+    batches = np.array([part.mean(axis=0) for part in np.array_split(steps, _BATCHES)])
+    noise = batches.std(axis=0, ddof=1) / np.sqrt(_BATCHES)
+    way = steps.mean(axis=0)
+    aim = x.copy()
+    aim[free] += way * errors
+    farthest, noisiest = int(np.abs(way).argmax()), int(noise.argmax())
+    return _Aims(
+        aim=aim,
+        far=float(np.abs(way[farthest])),
+        noise=float(noise[noisiest]),
+        farthest=int(places[farthest]),
+        noisiest=int(places[noisiest]),
+    )
+
+
+def _check_subjects(population: Population) -> None:
+    """Refuse what is too little for a covariance matrix."""
+    people = len(population.problem.subjects)
+    for group in population.effects.covariance.groups:
+        if not group.fixed and people <= len(group.names):
+            raise CannotFit(
+                f"{people} {'subject' if people == 1 else 'subjects'} cannot tell a covariance matrix of "
+                f"{len(group.names)} random effects ({', '.join(group.names)}).",
+                where=population.problem.where,
+                expected=f"More than {len(group.names)}.",
+                remedy="Take out random effects, or fit each subject by Individual().",
+            )
