@@ -34,7 +34,24 @@ if TYPE_CHECKING:
         UnitError,
         UsageError,
     )
-    from pkpd.estimation import FO, FOCE, Fit, Individual, Laplace, Pooled, Quadrature, fit, load_fit
+    from pkpd.estimation import (
+        FO,
+        FOCE,
+        SAEM,
+        SIR,
+        Bootstrap,
+        Fit,
+        Individual,
+        Laplace,
+        Pooled,
+        Profile,
+        Quadrature,
+        bootstrap,
+        fit,
+        load_fit,
+        profile,
+        sir,
+    )
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
     from pkpd.reporting.report import report
@@ -66,7 +83,24 @@ _ROOMS = {
         "UnitError",
         "UsageError",
     ),
-    "pkpd.estimation": ("FO", "FOCE", "Fit", "Individual", "Laplace", "Pooled", "Quadrature", "fit", "load_fit"),
+    "pkpd.estimation": (
+        "FO",
+        "FOCE",
+        "SAEM",
+        "SIR",
+        "Bootstrap",
+        "Fit",
+        "Individual",
+        "Laplace",
+        "Pooled",
+        "Profile",
+        "Quadrature",
+        "bootstrap",
+        "fit",
+        "load_fit",
+        "profile",
+        "sir",
+    ),
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter"),
     "pkpd.reporting.report": ("report",),
@@ -80,6 +114,9 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "read_data",
     "fit",
     "load_fit",
+    "profile",
+    "bootstrap",
+    "sir",
     "simulate",
     "attain",
     "sustain",
@@ -91,6 +128,11 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "FOCE",
     "Laplace",
     "Quadrature",
+    "SAEM",
+    # how well the estimates of a population fit are known
+    "Profile",
+    "Bootstrap",
+    "SIR",
     # nouns
     "Model",
     "Parameter",

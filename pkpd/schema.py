@@ -52,7 +52,11 @@ DIMENSIONS: dict[str, str] = {
     "arm": "a treatment",
     "draw": "a replicate: another population, or other parameter values",
     "time": "time after the start of the record, in the model's unit",
-    "chain": "a Markov chain",
+    "chain": "a Markov chain; one for draws that are independent",
+    "point": "a place along a profile",
+    "replicate": "a data set that was drawn, and fitted",
+    "round": "a round of sampling, whose draws say where the next one looks",
+    "quantile": "a share of a distribution",
 }
 
 GROUPS: dict[str, str] = {
@@ -68,6 +72,9 @@ GROUPS: dict[str, str] = {
     "starts": "where each start of the search ended",
     "posterior": "draws of the parameters, with ArviZ's names",
     "sample_stats": "how those draws were made, with ArviZ's names",
+    "profile": "profile likelihood: the objective along one quantity, minimised over all others",
+    "bootstrap": "fits to data that were drawn again",
+    "sir": "sampling importance resampling: how well the draws stand for the likelihood",
 }
 
 
@@ -82,6 +89,20 @@ def _verdict(name: str, meaning: str, unit: str = "", dims: tuple[str, ...] = ()
 def _record(name: str, meaning: str, unit: str = "") -> Variable:
     return Variable(name=name, group="records", dims=("record",), meaning=meaning, unit=unit)
 
+
+def _more(group: str, dims: tuple[str, ...], **meanings: str | tuple[str, str]) -> tuple[Variable, ...]:
+    """Several variables of one group and of the same dimensions: a meaning each, or (meaning, unit)."""
+    pairs = {name: (said, "") if isinstance(said, str) else said for name, said in meanings.items()}
+    return tuple(
+        Variable(name=name, group=group, dims=dims, meaning=meaning, unit=unit)
+        for name, (meaning, unit) in pairs.items()
+    )
+
+
+_ENDS: dict[str, str | tuple[str, str]] = {
+    "lower": ("lower end of the interval", "parameter"),
+    "upper": ("upper end of the interval", "parameter"),
+}
 
 _LISTED = (
     _estimate("value", "estimate", "parameter"),
@@ -207,6 +228,58 @@ _LISTED = (
         name="value", group="starts", dims=("start", "parameter"), meaning="where the start ended", unit="parameter"
     ),
     Variable(name="group", group="starts", dims=("start",), meaning="whose search it is: a subject, or `pooled`"),
+    *_more(
+        "profile",
+        ("parameter",),
+        **_ENDS,
+        lower_open="the data set no lower end",
+        upper_open="the data set no upper end",
+    ),
+    *_more(
+        "profile",
+        ("parameter", "point"),
+        value=("value at which the quantity was held", "parameter"),
+        objective=("rise of the objective above its minimum", "-2 log L"),
+    ),
+    *_more("profile", ("parameter", "point", "parameter_"), others=("where all quantities stand then", "parameter")),
+    *_more(
+        "bootstrap",
+        ("parameter",),
+        **_ENDS,
+        bca_lower=("lower end, corrected for bias and acceleration", "parameter"),
+        bca_upper=("upper end, corrected for bias and acceleration", "parameter"),
+        mean=("mean of the estimates", "parameter"),
+        se=("their standard deviation", "parameter"),
+        transformed_se=("the same on the estimation scale", "transformed"),
+        bias=("mean of the estimates less the estimate", "parameter"),
+    ),
+    *_more(
+        "bootstrap",
+        ("replicate",),
+        hash="what tells one drawn data set from another",
+        status="the verdict on its fit in a word",
+        message="why it does not count, if it does not",
+        objective=("its objective", "-2 log L"),
+    ),
+    *_more("sample_stats", ("chain", "draw"), lp=("log likelihood, without constants", "1")),
+    *_more("sir", ("parameter",), **_ENDS, median=("median of the draws", "parameter")),
+    *_more(
+        "sir",
+        ("round",),
+        samples="number of draws",
+        resamples="number of them that were kept",
+        effective=("effective number of draws: draws of equal weight that would say as much", "1"),
+        lost="number of draws that had no likelihood",
+        proposal_freedom=("mean rise of the objective over the draws", "-2 log L"),
+        freedom=("the same over those kept: the degrees of freedom if they follow a chi-square law", "-2 log L"),
+    ),
+    *_more(
+        "sir",
+        ("quantile",),
+        rise=("quantiles of the rise of the objective over the draws kept", "-2 log L"),
+        proposal_rise=("quantiles of the rise of the objective over all draws of the last round", "-2 log L"),
+        chi_square=("quantiles of chi-square with as many degrees of freedom as quantities", "-2 log L"),
+    ),
 )
 
 VARIABLES: dict[tuple[str, str], Variable] = {(variable.group, variable.name): variable for variable in _LISTED}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,30 @@ from pkpd.estimation.tree import FORMAT
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["read", "write"]
+__all__ = ["read", "write", "write_whole"]
 
 
 def write(tree: xr.DataTree, path: Path) -> None:
-    """Write a tree to a netCDF file: to a temporary one beside it first, which then takes its place.
+    """Write a tree to a netCDF file, whole or not at all.
+
+    Raises
+    ------
+    FitFileError
+        The file cannot be written; what was there before is still there.
+    """
+    write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="h5netcdf"), what="the fit")
+
+
+def write_whole(path: Path, put: Callable[[Path], object], *, what: str) -> None:
+    """Write a file whole or not at all: to a temporary one beside it first, which then takes its place.
+
+    Parameters
+    ----------
+    path : Path
+    put
+        Writes to the path that it is given.
+    what : str
+        For messages.
 
     Raises
     ------
@@ -29,7 +49,7 @@ def write(tree: xr.DataTree, path: Path) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)
-        tree.to_netcdf(temporary, engine="h5netcdf")
+        put(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         # mkstemp makes files that only their owner can read; a result is as readable as any other new file
@@ -39,7 +59,7 @@ def write(tree: xr.DataTree, path: Path) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise FitFileError(
-            f"the fit cannot be written: {error.strerror or error}.",
+            f"{what} cannot be written: {error.strerror or error}.",
             where=str(path),
             expected=f"A folder that exists and can be written to; {path.parent} is "
             f"{'a folder' if path.parent.is_dir() else 'none'}.",

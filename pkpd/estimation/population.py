@@ -147,7 +147,9 @@ class PopulationEstimator(ForPopulations):
             at_bound = (found.x <= lower) | (found.x >= upper)
             known = None
             if self.covariance is not None and np.isfinite(found.point.objective):
-                known = find_precision(lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance)
+                known = find_precision(
+                    lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance, quantities.size(found.x)
+                )
         verdict = _judge(self, outer, quantities, found, known)
         assert isinstance(found.point, Look)
         trace = [(value, quantities.natural(x)) for value, x in found.trace]

@@ -14,6 +14,10 @@ CovarianceMethod = Literal["sandwich", "R", "S"]
 
 #: Step of the differences of slopes, on the estimation scale.
 _STEP = 2e-3
+#: An eigenvalue of the information, scaled to a unit diagonal, below which nothing is known in its direction.
+_LEAST = 1e-8
+#: The same of the squares of slopes. These are exact, where differences of slopes bend with a curved ridge.
+_SHORTEST = 1e-11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,11 @@ class Precision:
 
 
 def find_precision(
-    slopes: Callable[[np.ndarray], np.ndarray], x: np.ndarray, free: np.ndarray, method: CovarianceMethod
+    slopes: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    free: np.ndarray,
+    method: CovarianceMethod,
+    size: np.ndarray | None = None,
 ) -> Precision:
     """Give the covariance of the estimates.
 
@@ -58,6 +66,8 @@ def find_precision(
     free : (X,) bool
         What does not stand at a bound.
     method : "sandwich", "R" or "S"
+    size : (X,) float, optional
+        What counts as a change of each by 1: 1 for logarithms, the size of plain values.
     """
     places = np.flatnonzero(free)
     here = 0.5 * slopes(x)[:, places]
@@ -65,9 +75,10 @@ def find_precision(
     r = np.empty((len(places), len(places)))
     for row, k in enumerate(places):
         up, down = x.copy(), x.copy()
-        up[k] += _STEP
-        down[k] -= _STEP
-        r[row] = 0.25 * (slopes(up).sum(axis=0) - slopes(down).sum(axis=0))[places] / _STEP
+        step = _STEP * (1.0 if size is None else size[k])
+        up[k] += step
+        down[k] -= step
+        r[row] = 0.25 * (slopes(up).sum(axis=0) - slopes(down).sum(axis=0))[places] / step
     r = 0.5 * (r + r.T)
     unknown = np.full((len(x), len(x)), np.nan)
     scale = np.sqrt(np.abs(np.diagonal(r)))
@@ -76,12 +87,19 @@ def find_precision(
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=np.full(len(places), np.nan),
                          reason="the objective cannot be computed around the minimum")  # fmt: skip
     eigenvalues = np.linalg.eigvalsh(scaled)
-    if method != "S" and eigenvalues.min(initial=1.0) < 1e-8:
+    if eigenvalues.min(initial=1.0) < _LEAST:
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
                          reason="the observed information is not positive definite")  # fmt: skip
-    if method != "R" and np.linalg.matrix_rank(s) < len(places):
-        return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
-                         reason=f"{len(here)} subjects do not support {len(places)} squares of slopes")  # fmt: skip
+    spread = np.sqrt(np.diagonal(s))
+    lengths = np.linalg.eigvalsh(s / np.where(spread > 0, np.outer(spread, spread), 1.0))
+    if lengths.min(initial=1.0) < _SHORTEST:
+        # Slopes sum to 0 at a minimum: only with more people than quantities do they tell of a direction without any.
+        if len(here) > len(places):
+            return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
+                             reason="a direction changes nobody's likelihood")  # fmt: skip
+        if method != "R":
+            return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
+                             reason=f"{len(here)} subjects do not support {len(places)} squares of slopes")  # fmt: skip
     inverse = np.linalg.inv(r) if method != "S" else np.linalg.inv(s)
     covariance = np.zeros((len(x), len(x)))
     covariance[np.ix_(places, places)] = inverse @ s @ inverse if method == "sandwich" else inverse

@@ -77,6 +77,13 @@ class Quantities:
         found[np.ix_(free[k:], np.arange(k, len(x)))] = slopes / np.where(logs, natural, 1.0)[:, None]
         return found
 
+    def size(self, x: np.ndarray) -> np.ndarray:
+        """Say what counts as a change by 1 of each of the X outer parameters near x: the size of a plain value."""
+        k, free = len(self.effects.typical), np.flatnonzero(self.coordinates.free)
+        z = self.coordinates.forward(self.coordinates.initial)
+        z[free[:k]] = x[:k]
+        return np.concatenate([self.coordinates.size(z)[free[:k]], np.ones(len(x) - k)])
+
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Give the bounds of the X outer parameters; those of Omega have none."""
         k, free = len(self.effects.typical), np.flatnonzero(self.coordinates.free)

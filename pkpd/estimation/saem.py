@@ -113,7 +113,7 @@ class SAEM(ForPopulations):
                 assert found is not None
                 return found
 
-            known = find_precision(slopes, x, ~at_bound, self.covariance or "R")
+            known = find_precision(slopes, x, ~at_bound, self.covariance or "R", quantities.size(x))
         aims = None
         if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
             aims = _aims(x, ends, known.r, ~at_bound)

@@ -224,12 +224,16 @@ class Density:
             As for :meth:`terms`.
         rng : numpy.random.Generator
         """
-        at = self.residuals.spread(f, psi)
         z = rng.standard_normal(len(self))
         for k, law in enumerate(self.around):
             rows = np.flatnonzero(self.residuals.output == k)
             if not isinstance(law, Normal):
                 z[rows] = law.draw(rng, rows.size)
+        return self.observe(f, psi, z)
+
+    def observe(self, f: np.ndarray, psi: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Give the observations (n,) that lie `z` (n,) scales from their locations; NaN where there is no density."""
+        at = self.residuals.spread(f, psi)
         with np.errstate(invalid="ignore", over="ignore"):
             drawn = at.mean + np.where(at.sd > 0, at.sd, np.nan) * z
             return np.where(np.isfinite(at.mean), np.where(self.residuals.logarithmic, np.exp(drawn), drawn), np.nan)

@@ -62,6 +62,13 @@ class Covariance:
         """The Q numbers before the fit."""
         return np.concatenate([_unroll(np.linalg.cholesky(g.start)) for g in self.free] or [np.zeros(0)])
 
+    @property
+    def elements(self) -> tuple[tuple[str, str, str], ...]:
+        """For each of the Q numbers: kind, and the names of the row and the column of the matrix it belongs to."""
+        return tuple(
+            (g.kind, g.names[i], g.names[j]) for g in self.free for i in range(len(g.names)) for j in range(i + 1)
+        )
+
     def matrices(self, x: np.ndarray) -> list[np.ndarray]:
         """Give the matrix of every group, fixed ones included, at the Q numbers `x`."""
         found, at = [], 0

@@ -1,0 +1,168 @@
+"""From a population fit and its data back to the objective it was found with."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.errors import CannotFit, MismatchError
+from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
+from pkpd.estimation.outer import Outer
+from pkpd.estimation.population import PopulationEstimator
+from pkpd.estimation.precision import find_precision
+from pkpd.estimation.quantities import Quantities
+from pkpd.likelihood import Feature, make_problem
+from pkpd.likelihood.population import Population
+from pkpd.model import Model
+
+if TYPE_CHECKING:
+    from pkpd.data import Dataset
+    from pkpd.estimation.fit import Fit
+
+__all__ = ["Recalled", "recall"]
+
+_ESTIMATORS: tuple[type[PopulationEstimator], ...] = (FO, FOCE, Laplace, Quadrature)
+#: How far the objective at the estimates may lie from the one that the fit says.
+_SAME = 1e-3
+#: The logarithm of an SD that has fallen by more since the start of the fit is taken to have gone to 0.
+_GONE = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recalled:
+    """A finished population fit that can be looked at again.
+
+    X counts the outer parameters of the search, N the quantities of its table.
+
+    Parameters
+    ----------
+    fit : Fit
+    estimator : PopulationEstimator
+        With the options it had.
+    population : Population
+        The model and the data.
+    quantities : Quantities
+        From outer parameters to the table.
+    x : (X,) float
+        The estimates.
+    objective : float
+        -2 log L there.
+    """
+
+    fit: Fit
+    estimator: PopulationEstimator
+    population: Population
+    quantities: Quantities
+    x: np.ndarray
+    objective: float
+
+    def outer(self, population: Population | None = None) -> Outer:
+        """Give the objective, of these data or of others."""
+        population = population or self.population
+        return Outer(population, self.estimator.approximation(population))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The X quantities that were estimated."""
+        own = self.quantities.coordinates
+        return tuple(name for name, free in zip(own.names, own.free, strict=True) if free)
+
+    def revived(self, x: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Give x with variances that have gone to 0 as they stand in the model, and whether there were any.
+
+        Such a variance has no slope on its logarithm: a search would never find it again.
+        """
+        effects, again = self.population.effects, x.copy()
+        k = len(effects.typical)
+        diagonal = np.array([row == column for _, row, column in effects.covariance.elements], dtype=bool)
+        gone = np.flatnonzero(diagonal & (x[k:] < effects.covariance.start - _GONE))
+        again[k + gone] = effects.covariance.start[gone]
+        return again, bool(gone.size)
+
+    def curvature(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """Give second derivatives of the objective, (X, X), and the slopes of every subject's part, (S, X).
+
+        None where they are not positive definite. What stands at a bound is given a curvature of 1 of its own.
+        """
+        outer = self.outer()
+        lower, upper = self.quantities.limits()
+        free = (self.x > lower) & (self.x < upper)
+        slopes = outer(self.x).slopes
+        known = find_precision(lambda x: outer(x).slopes, self.x, free, "R", self.quantities.size(self.x))
+        if not np.isfinite(known.covariance).all():
+            return None, slopes
+        whole = np.eye(len(self.x))
+        whole[np.ix_(free, free)] = 2 * known.r
+        return whole, slopes
+
+
+def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
+    """Give what a population fit was made of.
+
+    Parameters
+    ----------
+    fit : Fit
+    data : Dataset
+        The data of the fit: the Fit keeps their digest only.
+    where : str
+        Who asks, for messages.
+
+    Raises
+    ------
+    CannotFit
+        The fit is of no population, not by a method with an objective of its own, or ended nowhere.
+    MismatchError
+        These are other data.
+    """
+    estimator = _estimator(fit, where)
+    if fit.attrs["data_digest"] != data.digest:
+        raise MismatchError(
+            f"{data.origin} ({data.digest[:12]}) is not what was fitted.",
+            where=where,
+            expected=f"The data of the fit: {fit.attrs['data']} with the digest {fit.attrs['data_digest'][:12]}.",
+            remedy="Read the same file with the same options, or fit the new data first.",
+        )
+    if fit.status in ("failed", "not converged"):
+        raise CannotFit(
+            f"the fit is {fit.status}.",
+            where=where,
+            expected="A fit that ended at a minimum: around any other place there is nothing to tell.",
+            remedy=fit.message,
+        )
+    table = fit.estimates
+    model, fixed = Model(str(fit.attrs["model"])), table["parameter"].values[table["fixed"].values].tolist()
+    held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
+    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
+    population = estimator.population(problem)
+    quantities = Quantities.of(population.effects)
+    x = quantities.outer(table["value"].values)
+    objective = Outer(population, estimator.approximation(population))(x).objective
+    if not abs(objective - fit.ofv) <= _SAME * max(1.0, abs(fit.ofv)):
+        raise MismatchError(
+            f"the objective at the estimates is {objective:.4f}.",
+            where=where,
+            expected=f"The {fit.ofv:.4f} of the fit.",
+            remedy=f"The fit was made by version {fit.attrs.get('version_pkpd', 'unknown')}; run it again.",
+        )
+    return Recalled(
+        fit=fit, estimator=estimator, population=population, quantities=quantities, x=x, objective=objective
+    )
+
+
+def _estimator(fit: Fit, where: str) -> PopulationEstimator:
+    """The estimator that a fit names, with its options."""
+    name = str(fit.attrs["estimator"]).split("(", 1)[0]
+    known = {one.__name__: one for one in _ESTIMATORS}
+    if name not in known:
+        raise CannotFit(
+            f"the fit is by {name}.",
+            where=where,
+            expected=f"A population fit by {', '.join(known)}, which maximises an objective of its own.",
+            remedy="Fit with one of these.",
+        )
+    call = ast.parse(f"{name}({fit.attrs['estimator_options']})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return known[name](**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})

@@ -1,0 +1,238 @@
+"""Sampling importance resampling: draws of the parameters from the likelihood itself.
+
+Draws from the normal law that the covariance of the estimates describes are weighted by likelihood over density, and
+some of them are drawn again, without replacement, by these weights. Each round lays its law over what the last one
+kept.
+
+Dosne AG, Bergstrand M, Harling K, Karlsson MO. Improving the estimation of parameter uncertainty distributions in
+nonlinear mixed effects models using sampling importance resampling. Journal of Pharmacokinetics and Pharmacodynamics
+2016;43:583-596. doi:10.1007/s10928-016-9487-8
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from pkpd.errors import CannotFit, UsageError
+from pkpd.estimation.enlarge import dataset, draws_of, enlarged
+from pkpd.estimation.recall import Recalled, recall
+from pkpd.estimation.spread import percentile
+from pkpd.progress import stages
+from pkpd.streams import check_seed, normals, uniforms
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.data import Dataset
+    from pkpd.estimation.fit import Fit
+
+__all__ = ["SIR", "sir"]
+
+_QUANTILES = np.arange(0.05, 1.0, 0.05)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SIR:
+    """How to sample.
+
+    Parameters
+    ----------
+    seed : int
+    samples : int
+        Draws in each round.
+    resamples : int
+        Those that are kept; a fifth of `samples` or less is advised.
+    rounds : int
+        1 is the method as it was published; a second round corrects a first law that was off.
+    inflation : float
+        Factor on the covariance of the first round, for one that may be too narrow.
+    level : float
+        Of the intervals.
+    """
+
+    seed: int
+    samples: int = 1000
+    resamples: int = 200
+    rounds: int = 2
+    inflation: float = 1.0
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, why="parameters are drawn at random", where="SIR(seed=...)")
+        for name, sound, expected in (
+            ("samples", self.samples >= 2, "2 or more."),
+            ("resamples", 2 <= self.resamples <= self.samples, f"From 2 to samples, {self.samples}."),
+            ("rounds", self.rounds >= 1, "1 or more."),
+            ("inflation", self.inflation > 0, "A number above 0."),
+            ("level", 0 < self.level < 1, "A share between 0 and 1."),
+        ):
+            if not sound:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)!r}.",
+                    where=f"SIR({name}=...)",
+                    expected=expected,
+                    remedy="Leave it out for what is usual.",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """Draws x (M, X), rises of the objective (M,), weights (M,) that sum to 1, and which were kept (m,)."""
+
+    x: np.ndarray
+    rise: np.ndarray
+    weights: np.ndarray
+    kept: np.ndarray
+
+
+def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = None) -> Fit:
+    """Give a population fit with draws of its parameters: the groups ``sir``, ``posterior`` and ``sample_stats``.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of a population, converged, with standard errors.
+    data : Dataset
+        What was fitted; the Fit keeps its digest only.
+    how : SIR
+    interval : "sir", optional
+        Puts the percentiles of the draws into ``estimates``, in place of what was there.
+
+    Returns
+    -------
+    Fit
+        A new one. If the draws stand for the likelihood, the rise of the objective over them follows chi-square with as
+        many degrees of freedom as quantities: ``sir`` holds both.
+
+    Raises
+    ------
+    CannotFit, MismatchError
+        The fit is not of the kind, has no covariance, or these are other data; or hardly a draw has a weight.
+    """
+    known = recall(fit, data, "sir(fit, data)")
+    moving, factor = _first_law(known, how)
+    centre, rounds = known.x, []
+    outer = known.outer()
+    _ = outer(known.x).slopes  # every look starts from here
+    lower, upper = known.quantities.limits()
+    with stages() as advance:
+        for number in range(how.rounds):
+            address = np.zeros(how.samples, dtype=np.int64)
+            z = normals(how.seed, f"sir: round {number}", address, np.arange(how.samples), moving.size)
+            x = np.tile(known.x, (how.samples, 1))
+            x[:, moving] = centre[moving] + z @ factor.T
+            rise = np.full(how.samples, np.inf)
+            for k in np.flatnonzero(((x >= lower) & (x <= upper)).all(axis=1)):
+                advance(f"SIR, round {number + 1} of {how.rounds}", int(k), how.samples)
+                rise[k] = outer(x[k]).objective - known.objective
+            rounds.append(_resample(how, number, x, rise, z))
+            best = rounds[-1].x[rounds[-1].kept]
+            centre = best.mean(axis=0)
+            if number + 1 < how.rounds:
+                factor = _factor(np.cov(best[:, moving], rowvar=False).reshape(moving.size, moving.size))
+    groups = _groups(known, how, rounds, moving.size)
+    text = f"{100 * how.level:g} % sampling importance resampling, {how.resamples} of {how.samples} draws"
+    return enlarged(fit, groups, notes=_notes(how, rounds), limits=groups["sir"] if interval else None, text=text)
+
+
+def _first_law(known: Recalled, how: SIR) -> tuple[np.ndarray, np.ndarray]:
+    """Which outer parameters move, and a root of their covariance."""
+    free = known.quantities.coordinates.free
+    table = known.fit.covariance["covariance"].values[np.ix_(free, free)]
+    if not np.isfinite(table).all():
+        raise CannotFit(
+            "the fit has no covariance.",
+            where="sir(fit, data)",
+            expected="Standard errors of all that was estimated: the first draws come from them.",
+            remedy="Fit with covariance=..., fix what the data do not determine, or use profile() or bootstrap().",
+        )
+    back = np.linalg.inv(known.quantities.slopes(known.x)[free])
+    covariance = how.inflation * back @ table @ back.T
+    moving = np.flatnonzero(np.diagonal(covariance) > 0)
+    return moving, _factor(covariance[np.ix_(moving, moving)])
+
+
+def _factor(covariance: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        raise CannotFit(
+            "the covariance of the draws is not positive definite.",
+            where="sir(fit, data)",
+            expected="More draws that count than quantities.",
+            remedy="Ask for more samples, or use profile() or bootstrap().",
+        ) from None
+
+
+def _resample(how: SIR, number: int, x: np.ndarray, rise: np.ndarray, z: np.ndarray) -> _Round:
+    """Weigh the draws, and draw some again."""
+    with np.errstate(invalid="ignore"):
+        logs = np.where(np.isfinite(rise), -0.5 * rise + 0.5 * (z**2).sum(axis=1), -np.inf)
+    counted = np.isfinite(logs)
+    if counted.sum() < how.resamples:
+        raise CannotFit(
+            f"{counted.sum()} of {how.samples} draws have a likelihood.",
+            where=f"SIR(resamples={how.resamples})",
+            expected="As many as are to be kept.",
+            remedy="Ask for more samples, or an inflation below 1.",
+        )
+    weights = np.exp(logs - logs[counted].max())
+    # The largest of log(u) / weight are a draw without replacement (Efraimidis and Spirakis 2006).
+    draws = np.arange(how.samples)
+    u = uniforms(how.seed, f"sir: resampling {number}", np.zeros_like(draws), draws, 1)[:, 0]
+    with np.errstate(divide="ignore"):
+        keys = np.where(weights > 0, np.log(u) / np.where(weights > 0, weights, 1.0), -np.inf)
+    kept = np.sort(np.argsort(-keys, kind="stable")[: how.resamples])
+    return _Round(x=x, rise=rise, weights=weights / weights.sum(), kept=kept)
+
+
+def _groups(known: Recalled, how: SIR, rounds: list[_Round], freedom: int) -> dict[str, xr.Dataset]:
+    from scipy.stats import chi2
+
+    last, free = rounds[-1], known.quantities.coordinates.free
+    natural = np.array([known.quantities.natural(x) for x in last.x[last.kept]])[:, free]
+    low, high = percentile(natural, how.level)
+    columns = {
+        "lower": low,
+        "upper": high,
+        "median": np.median(natural, axis=0),
+        "samples": np.full(len(rounds), how.samples),
+        "resamples": np.full(len(rounds), how.resamples),
+        "effective": np.array([1 / (one.weights**2).sum() for one in rounds]),
+        "lost": np.array([int((~np.isfinite(one.rise)).sum()) for one in rounds]),
+        "proposal_freedom": np.array([one.rise[np.isfinite(one.rise)].mean() for one in rounds]),
+        "freedom": np.array([one.rise[one.kept].mean() for one in rounds]),
+        "rise": np.quantile(last.rise[last.kept], _QUANTILES),
+        "proposal_rise": np.quantile(last.rise[np.isfinite(last.rise)], _QUANTILES),
+        "chi_square": chi2.ppf(_QUANTILES, freedom),
+    }
+    coords = {
+        "parameter": np.array(known.names),
+        "round": np.arange(len(rounds)),
+        "quantile": _QUANTILES,
+    }
+    attrs = {"seed": how.seed, "level": how.level, "inflation": how.inflation, "degrees_of_freedom": freedom}
+    draw = np.arange(how.resamples)
+    lp = -0.5 * (known.objective + last.rise[last.kept])[None]
+    return {
+        "sir": dataset("sir", columns, coords, attrs),
+        "posterior": draws_of(known.names, natural, draw, {"method": "sampling importance resampling"}),
+        "sample_stats": dataset("sample_stats", {"lp": lp}, {"chain": np.arange(1), "draw": draw}, {}),
+    }
+
+
+def _notes(how: SIR, rounds: list[_Round]) -> list[str]:
+    last = rounds[-1]
+    effective = 1 / (last.weights**2).sum()
+    found = [f"SIR: {effective:.0f} effective of {how.samples} draws in the last of {how.rounds} rounds."]
+    if effective < how.resamples:
+        found.append(
+            f"That is less than the {how.resamples} kept: the draws are wider than the likelihood. Ask for more."
+        )
+    least = float(last.rise.min())
+    if least < -1e-3:
+        found.append(f"A draw has an objective lower by {-least:.3g}: fit again from other starts.")
+    return found

@@ -1,0 +1,104 @@
+"""Other observations at the design of a population: what the model might have given in place of what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import special
+
+from pkpd.likelihood.population import Population
+from pkpd.likelihood.standard import Student
+from pkpd.streams import addresses, normals, uniforms
+
+__all__ = ["simulate_population", "with_observations"]
+
+
+def simulate_population(
+    population: Population, x: np.ndarray, *, seed: int, replicate: int, purpose: str
+) -> Population:
+    """Draw everybody's random effects and records at outer parameters x; records are censored as the data are.
+
+    Each number is a function of the seed, the purpose, the replicate, and the name of the subject.
+
+    Parameters
+    ----------
+    population : Population
+    x : (X,) float
+        K typical values, then the Q numbers of Omega.
+    seed, replicate, purpose
+        Which random numbers.
+    """
+    effects, density, who = population.effects, population.density, population.subject
+    k, people = len(effects.typical), len(population.problem.subjects)
+    address = addresses(population.problem.subjects)
+    number = np.full(people, replicate)
+    factor = np.linalg.cholesky(effects.covariance.matrix(x[k:]))
+    b = normals(seed, f"{purpose}: random effects", address, number, len(effects.names)) @ factor.T
+    w = effects.arguments(x[:k], b)
+    values, _ = effects.natural(w, population.problem.program.parameters)
+    psi, _, _ = effects.residual(w)
+    f = population.problem.predict(values, threads=population.threads).f
+    # The records of a subject are the columns of its row.
+    within = np.arange(who.size) - np.searchsorted(who, who)
+    wide = int(within.max(initial=0)) + 1
+    u = uniforms(seed, f"{purpose}: records", address, number, wide)[who, within]
+    z = special.ndtri(u)
+    for output, law in enumerate(density.around):
+        if isinstance(law, Student):
+            rows = density.residuals.output == output
+            z[rows] = special.stdtrit(law.df, u[rows])
+    return with_observations(population, density.observe(f, psi[who], z))
+
+
+def with_observations(population: Population, y: np.ndarray) -> Population:
+    """Give the same design with observations `y` (n,), in the units of the outputs, censored as those of the data.
+
+    A record is censored below its own limit of quantification; where the data say none, below the one limit at which
+    others of its output were censored. A limit above counts only where records above it were left out.
+    """
+    seen, density = population.problem.observations, population.density
+    below, above = _limits(population, below=True), _limits(population, below=False)
+    low, high = y < below, y > above
+    censored = low | high
+    lower = np.where(low, -np.inf, np.where(high, above, y))
+    upper = np.where(low, below, np.where(high, np.inf, y))
+    scaled = [_on_scale(density.residuals.logarithmic, end) for end in (lower, upper)]
+    return replace(
+        population,
+        problem=replace(
+            population.problem, observations=replace(seen, dv=y, censored=censored, lower=lower, upper=upper)
+        ),
+        density=replace(
+            density,
+            observed=_on_scale(density.residuals.logarithmic, y),
+            lower=np.maximum(scaled[0], density.floor),
+            upper=np.minimum(scaled[1], density.ceiling),
+            censored=censored,
+            left_out=censored & (density.method in ("M1", "M2")),
+        ),
+    )
+
+
+def _limits(population: Population, *, below: bool) -> np.ndarray:
+    """The limit of every record on one side, (n,); infinite where nothing would be censored."""
+    seen = population.problem.observations
+    ends, own = (seen.upper, seen.lloq) if below else (seen.lower, seen.uloq)
+    beyond = seen.censored & (np.isneginf(seen.lower) if below else np.isposinf(seen.upper))
+    found = np.full(own.size, -np.inf if below else np.inf)
+    for output in np.unique(seen.output):
+        rows = seen.output == output
+        common = np.unique(ends[rows & beyond])
+        if below or common.size:
+            found[rows] = np.where(np.isfinite(own[rows]), own[rows], found[rows])
+        unsaid = rows & ~np.isfinite(own)
+        if common.size == 1:
+            found[unsaid] = common[0]
+        else:
+            found[unsaid & beyond] = ends[unsaid & beyond]
+    return found
+
+
+def _on_scale(logarithmic: np.ndarray, y: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(logarithmic, np.where(y <= 0, -np.inf, np.log(y)), y)
