@@ -15,13 +15,14 @@ from typing import Any
 
 import pkpd
 from tests.benchmarks.models import BENCHES
+from tests.benchmarks.populations import populations
 from tests.benchmarks.scaling import sizes, threads
 from tests.benchmarks.scan import FEWER, work_precision
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.startup import startup
 
 RESULTS = Path(__file__).with_name("results.json")
-OTHERS = ("threads", "sizes", "startup")
+OTHERS = ("threads", "sizes", "startup", "populations")
 #: What is wanted: title, where the number is, whether more or less is better, how much.
 TARGETS: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
     ("General path, times LSODA", ("nine", "ratio", "general"), ">=", 5.0),
@@ -33,6 +34,13 @@ TARGETS: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
     ("A model never seen, s", ("startup", "new", "wall"), "<=", 1.0),
     ("The same in a later process, s", ("startup", "later", "wall"), "<=", 0.3),
     ("The solver, once a machine, CPU s", ("startup", "solver", "cpu"), "<=", 15.0),
+    ("Theophylline FOCE-I with covariance, s", ("populations", "theophylline", "wall"), "<=", 0.4),
+    ("Theophylline SAEM, s", ("populations", "theophylline_saem", "wall"), "<=", 2.0),
+    ("80 people, 1,520 records, FOCE-I, s", ("populations", "eighty", "wall"), "<=", 3.0),
+    ("Turnover, 32 people, 512 records, FOCE-I, s", ("populations", "effect", "wall"), "<=", 10.0),
+    ("Turnover, SAEM, s", ("populations", "effect_saem", "wall"), "<=", 15.0),
+    ("1,000 people, 10,000 records, FOCE-I, s", ("populations", "thousand", "wall"), "<=", 30.0),
+    ("The same, peak memory, MiB", ("populations", "thousand", "peak_mib"), "<=", 2048.0),
 )
 
 
@@ -63,6 +71,8 @@ def measure(name: str, subjects: int, *, repeats: int, million: bool, say: Calla
         found = threads(4 * subjects, repeats=repeats, say=say)
     elif name == "startup":
         found = startup(say=say)
+    elif name == "populations":
+        found = populations(repeats=repeats, say=say)
     elif name == "sizes":
         counts = (1_000, 10_000, 100_000) + ((1_000_000,) if million else ())
         found = {"rows": sizes(tuple(n * subjects // 1000 for n in counts), say=say)}

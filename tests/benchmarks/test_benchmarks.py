@@ -14,6 +14,8 @@ from tests.benchmarks.figure import draw, front
 from tests.benchmarks.lsoda import ADAMS, BDF, EL, TEST
 from tests.benchmarks.models import BENCHES
 from tests.benchmarks.peer import Plan
+from tests.benchmarks.plain import objective
+from tests.benchmarks.populations import CASES, plainly, posed
 from tests.benchmarks.source import write_equations
 from tests.benchmarks.stage import Row, Setting, Stage, true_error
 
@@ -163,6 +165,20 @@ def test_fastest_looks_at_errors_first():
     quick, good = Row(Setting("auto", 1e-3), 1.0, 1e-4, 0, ""), Row(Setting("auto", 1e-6), 2.0, 1e-7, 0, "")
     assert scan.fastest([quick, good], ["auto"]) is good
     assert scan.fastest([quick], ["auto"]) is None
+
+
+def test_the_peer_of_population_fits_has_the_published_objective():
+    """Theophylline by FOCE-I: 116.8034 (NONMEM 116.803, nlmixr2 116.80378) at the printed estimates."""
+    at = np.array([0.4639, 1.0122, 3.4598, *np.log([0.4024, 0.0691, 0.0192, 0.6944])])
+    _, data, _ = posed(CASES["theophylline"])
+    people = plainly(data)
+    assert objective(at, people, [np.zeros(3) for _ in people]) == pytest.approx(116.8034, abs=5e-4)
+
+
+def test_cases_of_population_fits_have_the_sizes_that_are_said():
+    sizes = {name: (len(data), int((data.columns["EVID"] == 0).sum())) for name in ("eighty", "effect", "thousand")
+             for data in [posed(CASES[name])[1]]}  # fmt: skip
+    assert sizes == {"eighty": (80, 1520), "effect": (32, 512), "thousand": (1000, 10_000)}
 
 
 def test_the_pieces_run_on_eight_subjects(monkeypatch, tmp_path):
