@@ -91,3 +91,26 @@ def test_the_parts_of_the_subjects_are_the_whole():
     for estimator in (FO(), FOCE(), Laplace(), Quadrature()):
         fit = held("proportional", estimator)
         assert float(fit["subjects"]["objective"].sum()) == pytest.approx(fit.ofv, rel=1e-12)
+
+
+@pytest.mark.parametrize("variance", [0.04, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("law", LAWS)
+def test_the_error_of_the_exact_objective_is_what_it_says(law: str, variance: float):
+    """Proportional errors and large differences between people make integrands that lean: 9 nodes are too few."""
+    from scipy.integrate import quad
+
+    total = 0.0
+    for y in SEEN:
+
+        def density(eta: float, y: tuple[float, float] = y) -> float:
+            f = np.array([10, 10 * np.exp(-0.5 * np.exp(eta))])
+            spread = 0.1 * f**2 if law == "proportional" else np.full(2, 0.1)
+            exponent = ((np.array(y) - f) ** 2 / spread + np.log(spread)).sum() + eta**2 / variance
+            return np.exp(-0.5 * exponent) / np.sqrt(2 * np.pi * variance)
+
+        total -= 2 * np.log(quad(density, -12, 6, points=np.linspace(-3, 3, 13), limit=500)[0])
+    model = Model(TEXT.replace("LAW", LAWS[law])).set({"iiv.k": variance})
+    verdict = pkpd.fit(model, seen(), FOCE(max_iterations=0, covariance=None)).verdict
+    said = verdict["marginal_error"].item()
+    assert said < 0.02
+    assert verdict["marginal"].item() == pytest.approx(total, abs=said + 1e-4)
