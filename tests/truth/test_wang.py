@@ -112,5 +112,5 @@ def test_the_error_of_the_exact_objective_is_what_it_says(law: str, variance: fl
     model = Model(TEXT.replace("LAW", LAWS[law])).set({"iiv.k": variance})
     verdict = pkpd.fit(model, seen(), FOCE(max_iterations=0, covariance=None)).verdict
     said = verdict["marginal_error"].item()
-    assert said < 0.02
+    assert said < 0.03
     assert verdict["marginal"].item() == pytest.approx(total, abs=said + 1e-4)
