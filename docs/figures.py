@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import approximations
 import event_figures
 import numpy as np
 import pandas as pd
@@ -191,6 +192,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "two-arms": two_arms,
     "crowd": crowd,
     "theophylline": theophylline,
+    "approximations": approximations.draw,
     "what-if-dose": lambda: what_if(DOSES),
     "what-if-rate": lambda: what_if({"over 40 min": f"0.5 {IV}", "over 100 min": f"0.5 {IV.replace('40', '100')}"}),
     "what-if-weeks": lambda: what_if({"once": f"0.5 {IV}", "twice a week": f"0.5 {IV} every 84 h x 8"}, until=840),

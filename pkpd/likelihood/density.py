@@ -2,8 +2,9 @@
 
 A record's density depends on v = (f, psi_1 ... psi_R): its prediction and the residual parameters. Its residual law
 makes of them the location m(v) and the scale g(v) (:mod:`pkpd.likelihood.residual`); around them the record is normal,
-or scatters as Student's t with that scale (its SD is then ``g sqrt(df / (df - 2))``). Everything is on the scale of
-the law: of ``log y`` for a log-normal one.
+or scatters as Student's t with that scale (its SD is then ``g sqrt(df / (df - 2))``). Locations, scales and limits are
+on the scale of the law: of ``log y`` for a log-normal one. The density is that of ``y`` itself, so that objectives of
+log-normal and other laws on the same data can be compared.
 
 ======  ================================================================================================================
 method  records below or above a limit of quantification (Beal, J Pharmacokinet Pharmacodyn 2001;28:481)
@@ -173,12 +174,10 @@ class Density:
         known = np.where(self.follows, sd, self.residuals.known)
         return replace(self, residuals=replace(self.residuals, known=known))
 
-    def log_jacobian(self) -> float:
-        """Give what it adds to -2 log L to speak of densities of ``y``, not of ``log y``.
-
-        Twice the sum of ``log y``, over the records that have a density: a probability is the same on both scales.
-        """
-        return 2.0 * float(self.observed[self.points & self.residuals.logarithmic].sum())
+    @property
+    def log_jacobian(self) -> np.ndarray:
+        """Logarithm of what turns a density of ``log y`` into one of ``y``, (n,): 0 where it is no density."""
+        return np.where(self.points & ~self.left_out & self.residuals.logarithmic, -self.observed, 0.0)
 
     def subset(self, rows: np.ndarray | Sequence[int]) -> Density:
         """Give the densities of some of the records."""
@@ -204,6 +203,7 @@ class Density:
         sound = counted & np.isfinite(at.mean) & np.isfinite(at.sd) & (at.sd > 0)
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             jet, info, dinfo = self._by_location_and_scale(at, sound, order)
+            jet.value[:] += self.log_jacobian
             sound &= np.isfinite(jet.value)
             jet.value[counted & ~sound] = -np.inf
             if order < 1:

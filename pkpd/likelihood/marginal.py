@@ -183,7 +183,7 @@ def fo(
     hessian = population.sum(np.einsum("ni,nj->nij", weighted, lines)) + prior.precision
     b = np.linalg.solve(hessian, population.sum(weighted * residual[:, None])[..., None])[..., 0]
     left = residual - np.einsum("ni,ni->n", lines, b[who])
-    value = population.sum(0.5 * (left / sd) ** 2 + np.log(sd))
+    value = population.sum(0.5 * (left / sd) ** 2 + np.log(sd) - population.density.log_jacobian)
     value = np.where(np.isfinite(value), value, np.inf) + 0.5 * np.einsum("si,ij,sj->s", b, prior.precision, b)
     modes = Modes(b=b, at=at, value=value, hessian=hessian, decrement=np.zeros(len(b)), iterations=0)
     each = _laplace(value, hessian, prior)

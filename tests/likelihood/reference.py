@@ -90,6 +90,8 @@ def reference(about: Density, k: int) -> Callable:
             value = _log_mass(about.lower[k], about.upper[k], m, g, df)
         else:
             value = _log_density((mp.mpf(about.observed[k]) - m) / g, df) - mp.log(g)
+            if law.log is not None:  # of y, where the law speaks of log y
+                value -= mp.mpf(about.observed[k])
         return value - _log_mass(about.floor[k], about.ceiling[k], m, g, df)
 
     return log_density
