@@ -21,8 +21,9 @@ _DRAWS, _SEED = 1000, 20070
 def exactly(population: Population, x: np.ndarray, near: Marginal) -> tuple[np.ndarray, float, str]:
     """Give -2 log L of every subject without constants, (S,), the error of their sum, and how it was found.
 
-    By quadrature where the random effects are few: with more and more nodes until two sums agree, or as many as one may
-    take; the error is twice the difference of the last two. Otherwise by importance sampling with 1,000 draws a subject.
+    By quadrature where the random effects are few: with more and more nodes until two sums agree, or as many as may be
+    taken; the error is twice the difference of the last two. Otherwise by importance sampling with 1,000 draws a
+    subject.
     """
     d, people = len(population.effects.names), len(population.problem.subjects)
     if not np.isfinite(near.each).all():
