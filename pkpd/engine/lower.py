@@ -263,8 +263,11 @@ class Lowered:
         names: dict[str, Node] = {"t": self.time}
         names |= dict(zip(model.covariates, self.covariate_nodes, strict=True))
         names |= {name: g.const(c.value) for name, c in model.constants.items()}
-        for name, parameter in model.parameters.items():
+        # A shift is made of parameters without one.
+        for name, parameter in sorted(model.parameters.items(), key=lambda item: item[1].shift is not None):
             value = self.natural[name]
+            if parameter.shift is not None:
+                value = moved(g, parameter, value, g.lower(parameter.shift, names))
             names[name] = value if parameter.times is None else g.mul(value, g.lower(parameter.times, names))
         names |= dict(zip(model.states, self.states, strict=True))
         for name, expr in model.assignments:

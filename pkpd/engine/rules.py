@@ -163,27 +163,33 @@ class _Rules:
         return np.column_stack([values, occasions.column(self.program, events, self.findings)])
 
     def _factors(self, covariates: Floats) -> None:
-        """The factor of a parameter that is positive must be positive for the covariates of every row."""
+        """Effects of covariates are numbers for those of every row; the factor of what is positive is positive."""
         if self.findings or not len(self.events):
             return
-        known = dict(zip(self.model.covariates, covariates.T))
-        for parameter in self.model.parameters.values():
-            if parameter.times is None or parameter.transform == "none":
-                continue
-            with np.errstate(all="ignore"):
-                factor = np.broadcast_to(evaluate(parameter.times, known), len(self.events))
-            bad = np.flatnonzero(~((factor > 0) & np.isfinite(factor)))
-            if not len(bad):
-                continue
-            row = int(bad[0])
-            values = ", ".join(f"{n} = {known[n][row]:g}" for n in sorted(names(parameter.times)) if n in known)
-            self._find(
-                "covariate",
-                f"the factor of `{parameter.name}`, {to_text(parameter.times)}, is {factor[row]:g} at {values}.",
-                expected=f"`{parameter.name}` is positive, so its factor is positive.",
-                remedy="The model was not made for such a value: check it, or use another model.",
-                row=row,
-            )
+        model = self.model
+        seen = dict(zip(model.covariates, covariates.T))
+        known = (
+            seen
+            | {n: c.value for n, c in model.constants.items()}
+            | {n: p.typical for n, p in model.parameters.items()}
+        )
+        for parameter in model.parameters.values():
+            for key, expr in parameter.effects.items():
+                with np.errstate(all="ignore"):
+                    found = np.broadcast_to(evaluate(expr, known), len(self.events))
+                positive = key == "times" and parameter.transform != "none"
+                bad = np.flatnonzero(~(np.isfinite(found) & ((found > 0) | (not positive))))
+                if not len(bad):
+                    continue
+                row, what = int(bad[0]), "factor" if key == "times" else "shift"
+                values = ", ".join(f"{n} = {seen[n][row]:g}" for n in sorted(names(expr)) if n in seen)
+                self._find(
+                    "covariate",
+                    f"the {what} of `{parameter.name}`, {to_text(expr)}, is {found[row]:g} at {values}.",
+                    expected=f"`{parameter.name}` is positive, so its factor is positive." if positive else "A number.",
+                    remedy="The model was not made for such a value: check it, or use another model.",
+                    row=row,
+                )
 
     def _event_times(self, covariates: Floats) -> None:
         """A model event time that follows a covariate is one time only if the covariate stays what it is."""

@@ -41,7 +41,7 @@ def unused_findings(model: Model) -> list[Finding]:
     for _, expr in expressions(model.parts):
         used |= names(expr)
     for parameter in model.parameters.values():
-        used |= names(parameter.times) if parameter.times is not None else set()
+        used |= {name for expr in parameter.effects.values() for name in names(expr)}
     findings = []
     for key in ("parameters", "constants", "covariates"):
         for name in getattr(model, key):

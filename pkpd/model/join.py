@@ -35,7 +35,9 @@ def rename(parts: Mapping[str, Any], names_: Mapping[str, str]) -> Parts:
         if twice:
             raise ModelError(f"two names would become `{min(twice)}`.", remedy="Choose another name.")
         renamed[key] = {row.name: row for row in rows}
-    renamed["parameters"] = {n: replace(p, times=put(p.times)) for n, p in renamed["parameters"].items()}
+    renamed["parameters"] = {
+        n: replace(p, shift=put(p.shift), times=put(p.times)) for n, p in renamed["parameters"].items()
+    }
     renamed["routes"] = {n: _map_inputs(r, put, new) for n, r in renamed["routes"].items()}
     renamed["blocks"] = tuple(
         replace(block, parameters=tuple(new(name) for name in block.parameters)) for block in parts["blocks"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from pkpd.errors import Finding, suggestion
 from pkpd.model.equation import RESERVED
-from pkpd.model.expression import names
+from pkpd.model.expression import Expr, names
 from pkpd.model.finder import Finder, expressions, used_names
 
 DATA_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -106,14 +106,32 @@ def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str], broken: se
         if key[0] == "assignment":
             defined.add(key[1])
     for name, parameter in parts["parameters"].items():
-        key = ("parameters", name, "times")
-        for used, place in used_names(parameter.times, at.place(key)) if parameter.times is not None else ():
-            if used not in parts["covariates"] and used not in broken:
-                known_parts = _known(used, parts["covariates"])
-                if not DATA_NAME.fullmatch(used):
-                    known_parts["remedy"] = known_parts["remedy"] or "Write the rest as equations."
-                yield at.find(key, "undefined", f"`{used}` is not a covariate, and times is made of covariates.",
-                              place, **known_parts)  # fmt: skip
+        for key, expr in parameter.effects.items():
+            yield from _effect(parts, at, ("parameters", name, key), expr, broken)
+
+
+def _effect(
+    parts: Mapping[str, Any], at: Finder, key: tuple[str, ...], expr: Expr, broken: Collection[str]
+) -> Iterator[Finding]:
+    """What may stand in the effects of covariates: a factor is made of these alone, a shift of coefficients too."""
+    listed = list(parts["covariates"])
+    if key[2] == "shift":
+        plain = [name for name, p in parts["parameters"].items() if p.shift is None]
+        listed = [*listed, *plain, *parts["constants"]]
+    for used, place in used_names(expr, at.place(key)):
+        if used in listed or used in broken:
+            continue
+        said = _known(used, listed)
+        if used in parts["parameters"] and key[2] == "shift":
+            what = f"`{used}` has a shift of its own."
+            said = {"expected": "A shift is made of covariates, constants, and parameters without a shift."}
+        elif key[2] == "shift":
+            what = f"`{used}` is not a covariate, constant or parameter."
+        else:
+            what = f"`{used}` is not a covariate, and times is made of covariates."
+            if not DATA_NAME.fullmatch(used):
+                said["remedy"] = said["remedy"] or "Write the rest as equations."
+        yield at.find(key, "undefined", what, place, **said)
 
 
 def _known(name: str, known: Iterable[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ TRANSFORMS: tuple[str, ...] = ("log", "logit", "none")
 class Parameter:
     """One row of the table of parameters: a typical value, and how people differ around it.
 
-    The value of a person is ``inverse(forward(typical) + eta) * times``.
+    The value of a person is ``inverse(forward(typical) + shift + eta) * times``.
 
     Parameters
     ----------
@@ -35,6 +35,9 @@ class Parameter:
         The scale on which people differ: ``"log"`` (log-normal), ``"logit"`` (between the bounds) or ``"none"``.
     iiv, iov
         Variances of the differences between people and between occasions, on the transformed scale.
+    shift
+        Effects of covariates on the transformed scale, made of covariates, constants and other parameters; None for
+        none.
     times
         A factor made of covariates, each a bare number in its declared unit; None for no factor.
     fixed
@@ -58,6 +61,7 @@ class Parameter:
     transform: Transform = "log"
     iiv: float = 0.0
     iov: float = 0.0
+    shift: Expr | None = None
     times: Expr | None = None
     fixed: bool = False
     rse: float | None = None
@@ -115,6 +119,11 @@ class Parameter:
                 f"lower is {self.lower:g}, and the transform is log.", where=where,
                 expected="A log-normal value is above 0.", remedy='Say lower = 0, or transform = "none".',
             )  # fmt: skip
+
+    @property
+    def effects(self) -> dict[str, Expr]:
+        """What covariates do to it, by the key that says so: ``shift`` and ``times``."""
+        return {key: expr for key in ("shift", "times") if (expr := getattr(self, key)) is not None}
 
     @property
     def cv(self) -> float | None:

@@ -237,6 +237,7 @@ def _parameter(row: Row, name: str) -> Parameter | None:
         transform=row.text("transform", "log"),
         iiv=row.number("iiv", 0.0),
         iov=row.number("iov", 0.0),
+        shift=row.expression("shift"),
         times=row.expression("times"),
         fixed=row.flag("fixed"),
         rse=row.number("rse"),

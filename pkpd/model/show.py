@@ -105,7 +105,7 @@ def number(value: float) -> str:
 
 
 def _parameters(model: Model) -> Table:
-    heads = ["name", "typical", "unit", "", "CV %", "IOV %", "RSE %", "bounds", "times", "label", "source"]
+    heads = ["name", "typical", "unit", "", "CV %", "IOV %", "RSE %", "bounds", "shift", "times", "label", "source"]
     rows = [
         [
             p.name,
@@ -116,7 +116,7 @@ def _parameters(model: Model) -> Table:
             f"{100 * p.iov**0.5:.3g}" if p.iov else "",
             f"{100 * p.rse:.3g}" if p.rse is not None else "",
             _bounds(p),
-            to_text(p.times) if p.times is not None else "",
+            *(to_text(expr) if (expr := p.effects.get(key)) is not None else "" for key in ("shift", "times")),
             p.label,
             p.source,
         ]
