@@ -272,7 +272,7 @@ def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> t
     model = model.set({name: value for name, value in start.items() if name in (*model.parameters, *variances)})
     if outputs != dict(model.outputs):
         model = model.replace(outputs=outputs)
-    own = [name for name in fixed if name in model.parameters]
+    own = [name for name in fixed if name in model.parameters or name in variances]
     return (model.fix(*own) if own else model), tuple(name for name in fixed if name in residual)
 
 

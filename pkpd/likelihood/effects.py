@@ -161,6 +161,7 @@ def _groups(
 ) -> tuple[Group, ...]:
     """The blocks of Omega."""
     variance = {p.name: p.iiv for p in every}
+    held = {p.name for p in every if p.fixed_iiv}
     place = {name: i for i, name in enumerate(between)}
     blocks = {name: block for block in model.blocks for name in block.parameters}
     found: list[Group] = []
@@ -171,11 +172,13 @@ def _groups(
         block = blocks.get(name)
         members = block.parameters if block else (name,)
         start = block.matrix() if block else np.array([[variance[name]]])
+        fixed = block.fixed if block else name in held
         places = np.array([[place[member] for member in members]])
-        found.append(Group(names=tuple(members), start=start, places=places, fixed=False, kind="iiv"))
+        found.append(Group(names=tuple(members), start=start, places=places, fixed=fixed, kind="iiv"))
         done.update(members)
     for k, name in enumerate(within):
-        start = np.array([[model.parameters[name].iov]])
+        row = model.parameters[name]
+        start = np.array([[row.iov]])
         places = np.array([[len(between) + m * len(within) + k] for m in range(occasions)])
-        found.append(Group(names=(name,), start=start, places=places, fixed=False, kind="iov"))
+        found.append(Group(names=(name,), start=start, places=places, fixed=row.fixed_iov, kind="iov"))
     return tuple(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
-from pkpd.model.omega import Block, Omega, variance_names, with_variances
+from pkpd.model.omega import Block, Omega, variance_names, with_block_variances, with_fixed, with_variances
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.route import Route
@@ -165,7 +164,7 @@ class Model:
             object.__setattr__(self, key, value)
         from pkpd.model.dimension import state_units
 
-        object.__setattr__(self, "parameters", _with_block_variances(self.parameters, self.blocks))
+        object.__setattr__(self, "parameters", with_block_variances(self.parameters, self.blocks))
         units = state_units(self)
         states = {
             name: row for name, row in self.states.items() if name not in self.derivatives
@@ -259,22 +258,29 @@ class Model:
         return self._with(parameters=parameters, constants=constants, outputs=outputs, blocks=blocks)
 
     def fix(self, *names: str) -> Model:
-        """Give a copy with these parameters fixed; ``"ketamine.*"`` stands for all of an included model."""
+        """Give a copy with these parameters or variances fixed.
+
+        ``"ketamine.*"`` stands for all parameters of an included model, ``"iiv.*"`` for all variances between people.
+        """
         return self._fixed(names, True)
 
     def free(self, *names: str) -> Model:
-        """Give a copy with these parameters free again."""
+        """Give a copy with these parameters or variances free again."""
         return self._fixed(names, False)
 
     def _fixed(self, names: tuple[str, ...], fixed: bool) -> Model:
-        parameters = dict(self.parameters)
+        parameters, variances = dict(self.parameters), self.variance_names
+        of_omega: dict[str, tuple[str, ...]] = {}
         for name in names:
             chosen = [one for one in parameters if fnmatchcase(one, name)]
             if not chosen:
-                raise self._unknown(name, "parameter", parameters)
+                of_omega |= (more := {one: row for one, row in variances.items() if fnmatchcase(one, name)})
+                if not more:
+                    raise self._unknown(name, "parameter", [*parameters, *variances])
             for one in chosen:
                 parameters[one] = replace(parameters[one], fixed=fixed)
-        return self._with(parameters=parameters)
+        parameters, blocks = with_fixed(parameters, self.blocks, of_omega, fixed)
+        return self._with(parameters=parameters, blocks=blocks)
 
     def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Model:
         """Give a copy with other names, in the equations too: ``model.rename(cp="cven")``."""
@@ -363,23 +369,6 @@ def _read_equations(text: str, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 EQUATION_KINDS = ("assignment", "derivative", "initial")
-
-
-def _with_block_variances(parameters: Mapping[str, Parameter], blocks: tuple[Block, ...]) -> dict[str, Parameter]:
-    """Give the parameters with `iiv` as their block says it, so that a row always tells its variance."""
-    found = dict(parameters)
-    for block in blocks:
-        for name, row in zip(block.parameters, block.covariance, strict=True):
-            if name not in found or found[name].iiv == row[-1]:
-                continue
-            if found[name].iiv and not math.isclose(found[name].iiv, row[-1], rel_tol=1e-9):
-                raise ModelError(
-                    f"`{name}` has iiv = {found[name].iiv:g}, and the variance {row[-1]:g} in its block.",
-                    where=f"parameter {name}",
-                    remedy="Give its variance once, or the same.",
-                )
-            found[name] = replace(found[name], iiv=row[-1])
-    return found
 
 
 def _by_name(key: str, rows: Any) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Block:
         Names, two or more.
     covariance
         Lower triangle of the covariance matrix, one row a parameter: ``((0.06,), (0.01, 0.04))``.
+    fixed
+        True if a fit shall not move it.
 
     Raises
     ------
@@ -36,6 +38,13 @@ class Block:
 
     parameters: tuple[str, ...]
     covariance: tuple[tuple[float, ...], ...]
+    fixed: bool = False
+
+    @property
+    def elements(self) -> tuple[tuple[str, str, str], ...]:
+        """Kind, row and column of each element of the lower triangle, row by row."""
+        names = self.parameters
+        return tuple(("iiv", row, column) for i, row in enumerate(names) for column in names[: i + 1])
 
     def __post_init__(self) -> None:
         where = f"omega of {', '.join(self.parameters)}"
@@ -125,6 +134,30 @@ def variance_names(omega: Omega, parameters: Mapping[str, Parameter]) -> dict[st
     return found | {f"iov.{p.name}": ("iov", p.name, p.name) for p in parameters.values() if p.iov > 0}
 
 
+def with_block_variances(parameters: Mapping[str, Parameter], blocks: Sequence[Block]) -> dict[str, Parameter]:
+    """Give the parameters with `iiv` as their block says it, so that a row always tells its variance."""
+    found = dict(parameters)
+    for block in blocks:
+        for name, row in zip(block.parameters, block.covariance, strict=True):
+            if name in found and found[name].fixed_iiv:
+                raise ModelError(
+                    f"`{name}` has fixed_iiv, and its variance stands in a block.",
+                    where=f"parameter {name}",
+                    expected="A block is fixed as a whole.",
+                    remedy="Say fixed = true in the block, or take the parameter out of it.",
+                )
+            if name not in found or found[name].iiv == row[-1]:
+                continue
+            if found[name].iiv and not math.isclose(found[name].iiv, row[-1], rel_tol=1e-9):
+                raise ModelError(
+                    f"`{name}` has iiv = {found[name].iiv:g}, and the variance {row[-1]:g} in its block.",
+                    where=f"parameter {name}",
+                    remedy="Give its variance once, or the same.",
+                )
+            found[name] = replace(found[name], iiv=row[-1])
+    return found
+
+
 def with_variances(
     parameters: Mapping[str, Parameter], blocks: Sequence[Block], values: Mapping[tuple[str, ...], float]
 ) -> tuple[dict[str, Parameter], tuple[Block, ...]]:
@@ -135,10 +168,37 @@ def with_variances(
             found[row] = replace(found[row], **{kind: value})
     changed = []
     for block in blocks:
-        names = block.parameters
-        rows = tuple(
-            tuple(values.get(("iiv", names[i], names[j]), old) for j, old in enumerate(row))
-            for i, row in enumerate(block.covariance)
-        )
-        changed.append(block if rows == block.covariance else Block(parameters=names, covariance=rows))
+        at = iter(block.elements)
+        rows = tuple(tuple(values.get(next(at), old) for old in row) for row in block.covariance)
+        changed.append(block if rows == block.covariance else replace(block, covariance=rows))
     return found, tuple(changed)
+
+
+def with_fixed(
+    parameters: Mapping[str, Parameter], blocks: Sequence[Block], names: Mapping[str, tuple[str, ...]], fixed: bool
+) -> tuple[dict[str, Parameter], tuple[Block, ...]]:
+    """Give the parameters and blocks of a model where a fit leaves some variances, or moves them again.
+
+    `names` holds kind, row and column of each by its name. A block is fixed as a whole or not at all: ModelError.
+    """
+    found, changed, left = dict(parameters), [], set(names.values())
+    for block in blocks:
+        own = set(block.elements)
+        if own & left and not own <= left:
+            said = ", ".join(name for name, element in names.items() if element in own)
+            every = ", ".join(_name(*element) for element in block.elements)
+            raise ModelError(
+                f"of the block of {', '.join(block.parameters)}, only {said} would be {'fixed' if fixed else 'free'}.",
+                where="omega",
+                expected=f"All of a block, or nothing: {every}.",
+                remedy="Name them all, or take the block apart.",
+            )
+        changed.append(replace(block, fixed=fixed) if own & left else block)
+        left -= own
+    for kind, row, _ in left:
+        found[row] = replace(found[row], **{f"fixed_{kind}": fixed})
+    return found, tuple(changed)
+
+
+def _name(kind: str, row: str, column: str) -> str:
+    return f"{kind}.{row}" if row == column else f"{kind}.{row},{column}"

@@ -38,6 +38,8 @@ class Parameter:
     shift
         Effects of covariates on the transformed scale, made of covariates, constants and other parameters; None for
         none.
+    fixed_iiv, fixed_iov
+        True if a fit shall not move them; in a block, the block says it.
     times
         A factor made of covariates, each a bare number in its declared unit; None for no factor.
     fixed
@@ -62,6 +64,8 @@ class Parameter:
     iiv: float = 0.0
     iov: float = 0.0
     shift: Expr | None = None
+    fixed_iiv: bool = False
+    fixed_iov: bool = False
     times: Expr | None = None
     fixed: bool = False
     rse: float | None = None

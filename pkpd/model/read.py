@@ -238,6 +238,8 @@ def _parameter(row: Row, name: str) -> Parameter | None:
         iiv=row.number("iiv", 0.0),
         iov=row.number("iov", 0.0),
         shift=row.expression("shift"),
+        fixed_iiv=row.flag("fixed_iiv"),
+        fixed_iov=row.flag("fixed_iov"),
         times=row.expression("times"),
         fixed=row.flag("fixed"),
         rse=row.number("rse"),
@@ -314,6 +316,7 @@ def _blocks(reading: Reading, listed: list[Any], parameters: Mapping[str, Parame
         row = Row(reading, ("omega", str(number)), content)
         names = [name for name in row.rows("parameters") if isinstance(name, str)]
         covariance, correlation = row.rows("covariance"), row.rows("correlation")
+        fixed = row.flag("fixed")
         row.close()
         if bool(covariance) == bool(correlation):
             row.wrong("parameters", "a block needs either covariance or correlation.",
@@ -335,7 +338,7 @@ def _blocks(reading: Reading, listed: list[Any], parameters: Mapping[str, Parame
             triangle = tuple(
                 tuple(value * sd[i] * sd[j] for j, value in enumerate(line)) for i, line in enumerate(triangle)
             )
-        block = row.make(Block, parameters=tuple(names), covariance=triangle)
+        block = row.make(Block, parameters=tuple(names), covariance=triangle, fixed=fixed)
         if block is not None:
             blocks.append(block)
     return tuple(blocks)

@@ -95,7 +95,8 @@ def correlations(model: Model) -> list[str]:
         for i, one in enumerate(block.parameters):
             for j in range(i):
                 r = matrix[i, j] / (matrix[i, i] * matrix[j, j]) ** 0.5
-                lines.append(f"correlation of {block.parameters[j]} and {one} between people: {r:.3g}")
+                said = ", block fixed" if block.fixed else ""
+                lines.append(f"correlation of {block.parameters[j]} and {one} between people: {r:.3g}{said}")
     return lines
 
 
@@ -113,7 +114,7 @@ def _parameters(model: Model) -> Table:
             _unit(p.unit),
             "fixed" if p.fixed else "",
             _variability(p),
-            f"{100 * p.iov**0.5:.3g}" if p.iov else "",
+            f"{100 * p.iov**0.5:.3g}" + " fixed" * p.fixed_iov if p.iov else "",
             f"{100 * p.rse:.3g}" if p.rse is not None else "",
             _bounds(p),
             *(to_text(expr) if (expr := p.effects.get(key)) is not None else "" for key in ("shift", "times")),
@@ -128,7 +129,8 @@ def _parameters(model: Model) -> Table:
 def _variability(p: Parameter) -> str:
     if not p.iiv:
         return ""
-    return f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({p.transform})"
+    said = f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({p.transform})"
+    return said + " fixed" * p.fixed_iiv
 
 
 def _bounds(p: Parameter) -> str:
