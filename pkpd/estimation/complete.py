@@ -64,6 +64,11 @@ class Roles:
         """Give the roles in a population."""
         effects = population.effects
         at = {name: k for k, name in enumerate(effects.typical)}
+        # An output whose law has one SD differs between people as a parameter does.
+        for output in population.problem.model.outputs.values():
+            terms = [name for name in output.residual_names if not name.endswith(".power")]
+            if len(terms) == 1 and terms[0] in at:
+                at.setdefault(output.name, at[terms[0]])
         led: set[int] = set()
         by_group: dict[int, np.ndarray] = {}
         groups = effects.covariance.groups
@@ -102,7 +107,8 @@ def _alone(population: Population, name: str) -> np.ndarray | None:
         plain = isinstance(density.around[k], Normal) and power not in estimated
         open_ = np.isneginf(density.floor[of_output]).all() and np.isposinf(density.ceiling[of_output]).all()
         seen = not (density.censored & ~density.left_out)[of_output].any()
-        if plain and open_ and seen:
+        same = list(population.problem.model.outputs)[k] not in population.effects.names
+        if plain and open_ and seen and same:
             return of_output & np.isnan(residuals.known) & ~density.left_out
     return None
 

@@ -142,11 +142,12 @@ def _need_plain_errors(estimator: PopulationEstimator, population: Population) -
             expected="Records that were all seen.",
             remedy='Use FOCE(), Laplace() or Quadrature(), or leave these records out: censoring="M1".',
         )
-    varied = [name for name in population.effects.names if "." in name and name in population.problem.residuals.names]
+    model = population.problem.model
+    varied = [name for name in population.effects.names if name in model.outputs and name not in model.parameters]
     if varied:
         raise CannotFit(
             f"it cannot honour residual errors that differ between people ({', '.join(varied)}).",
             where=f"{type(estimator).__name__}()",
-            expected="Residual parameters without iiv.",
+            expected="Outputs without iiv.",
             remedy="Use FOCE(), Laplace() or Quadrature().",
         )

@@ -34,7 +34,9 @@ class Quantities:
         """Give the quantities of a model's effects."""
         rows = list(effects.parameters)
         free = [p.name in effects.typical for p in rows]
-        labels = {p.name: p.label or p.name for p in rows}
+        named = {name for group in effects.covariance.groups for name in group.names}
+        labels = {name: f"the logarithm of the residual SD of {name}" for name in named}
+        labels |= {p.name: p.label or p.name for p in rows}
         for group in effects.covariance.groups:
             for i, row in enumerate(group.names):
                 for j, column in enumerate(group.names[: i + 1]):

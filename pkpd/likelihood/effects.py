@@ -40,7 +40,8 @@ class Effects:
     typical : tuple of str
         K names of what moves for all.
     names : tuple of str
-        d names of random effects: ``"cl"``, and ``"cl@2"`` for the second occasion.
+        d names of random effects: ``"cl"``, ``"cp"`` for that on the SDs of an output, and ``"cl@2"`` for the second
+        occasion.
     base : (W,) float
         Arguments where z and b are 0: those of parameters that do not move.
     to_typical : (W, K) float
@@ -80,8 +81,16 @@ class Effects:
         own = tuple(model.parameters.values())
         every = own + tuple(residual)
         moves = [not p.fixed for p in own] + [not p.fixed and u for p, u in zip(residual, used, strict=True)]
-        between = [p.name for p in every if p.iiv > 0]
+        between = [p.name for p in own if p.iiv > 0]
         within = [p.name for p in own if p.iov > 0]
+        # One effect on the logarithms of all SDs of an output.
+        scales = {
+            name: [k for k, p in enumerate(residual) if p.name in {f"{name}.{term}" for term in ("add", "prop", "log")}]
+            for name, output in model.outputs.items()
+            if output.iiv > 0
+        }
+        blocked = {name for block in model.blocks for name in block.parameters}
+        between += [name for name, places in scales.items() if name in blocked or any(used[k] for k in places)]
         names = between + [f"{name}@{m + 1}" for m in range(occasions) for name in within]
         of_engine = [p.name for p, free in zip(own, moves, strict=False) if free or p.iiv > 0]
         arguments = [*of_engine, *names[len(between) :]]
@@ -99,7 +108,8 @@ class Effects:
                 base[at[p.name]] = p.forward(p.typical)
         to_effect = np.zeros((len(arguments), len(names)))
         for i, name in enumerate(names):
-            to_effect[at[name], i] = 1.0
+            rows = [at[residual[k].name] for k in scales[name]] if name in scales and name in between else [at[name]]
+            to_effect[rows, i] = 1.0
         return cls(
             parameters=every,
             count=len(own),
@@ -110,7 +120,7 @@ class Effects:
             to_typical=to_typical,
             to_effect=to_effect,
             start=np.array(start),
-            covariance=Covariance(groups=_groups(model, every, between, within, occasions), size=len(names)),
+            covariance=Covariance(groups=_groups(model, between, within, occasions), size=len(names)),
         )
 
     def arguments(self, z: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -156,12 +166,9 @@ class Effects:
         return np.where(plain, own, grown), np.where(plain, 1.0, grown), np.where(plain, 0.0, grown)
 
 
-def _groups(
-    model: Model, every: Sequence[Parameter], between: list[str], within: list[str], occasions: int
-) -> tuple[Group, ...]:
+def _groups(model: Model, between: list[str], within: list[str], occasions: int) -> tuple[Group, ...]:
     """The blocks of Omega."""
-    variance = {p.name: p.iiv for p in every}
-    held = {p.name for p in every if p.fixed_iiv}
+    rows = {**model.outputs, **model.parameters}
     place = {name: i for i, name in enumerate(between)}
     blocks = {name: block for block in model.blocks for name in block.parameters}
     found: list[Group] = []
@@ -171,8 +178,8 @@ def _groups(
             continue
         block = blocks.get(name)
         members = block.parameters if block else (name,)
-        start = block.matrix() if block else np.array([[variance[name]]])
-        fixed = block.fixed if block else name in held
+        start = block.matrix() if block else np.array([[rows[name].iiv]])
+        fixed = block.fixed if block else rows[name].fixed_iiv
         places = np.array([[place[member] for member in members]])
         found.append(Group(names=tuple(members), start=start, places=places, fixed=fixed, kind="iiv"))
         done.update(members)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
-from pkpd.model.omega import Block, Omega, variance_names, with_block_variances, with_fixed, with_variances
+from pkpd.model.omega import Block, Omega, Varying, variance_names, with_block_variances, with_fixed, with_variances
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.route import Route
@@ -164,7 +164,7 @@ class Model:
             object.__setattr__(self, key, value)
         from pkpd.model.dimension import state_units
 
-        object.__setattr__(self, "parameters", with_block_variances(self.parameters, self.blocks))
+        self._set_rows(with_block_variances(self._varying, self.blocks))
         units = state_units(self)
         states = {
             name: row for name, row in self.states.items() if name not in self.derivatives
@@ -174,6 +174,16 @@ class Model:
             for name in self.derivatives
         }
         object.__setattr__(self, "states", states)
+
+    @property
+    def _varying(self) -> dict[str, Varying]:
+        """Rows that may have random effects, by name."""
+        return {**self.outputs, **self.parameters}
+
+    def _set_rows(self, rows: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "parameters", {name: rows[name] for name in self.parameters})
+        own = {name: old if name in self.parameters else rows[name] for name, old in self.outputs.items()}
+        object.__setattr__(self, "outputs", own)
 
     def _with(self, **parts: Any) -> Model:
         """Give a copy with other values in the same structure, which needs no new check."""
@@ -193,13 +203,14 @@ class Model:
     def omega(self) -> Omega:
         """Variances and covariances of the ETAs between people."""
         in_blocks = {name for block in self.blocks for name in block.parameters}
-        diagonal = tuple((p.name, p.iiv) for p in self.parameters.values() if p.iiv > 0 and p.name not in in_blocks)
+        rows = (*self.parameters.values(), *self.outputs.values())
+        diagonal = tuple((p.name, p.iiv) for p in rows if p.iiv > 0 and p.name not in in_blocks)
         return Omega(blocks=self.blocks, diagonal=diagonal)
 
     @property
     def variance_names(self) -> dict[str, tuple[str, ...]]:
         """What is called ``"iiv.cl"``, ``"iiv.v,cl"`` (a covariance in a block) and ``"iov.cl"``: kind, row, column."""
-        return variance_names(self.omega, self.parameters)
+        return variance_names(self.omega, self._varying)
 
     @cached_property
     def text(self) -> str:
@@ -254,8 +265,10 @@ class Model:
                 outputs[output] = replace(outputs[output], **{key: float(value)})
             else:
                 raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances])
-        parameters, blocks = with_variances(parameters, self.blocks, changed)
-        return self._with(parameters=parameters, constants=constants, outputs=outputs, blocks=blocks)
+        copy = self._with(parameters=parameters, constants=constants, outputs=outputs)
+        rows, blocks = with_variances(copy._varying, self.blocks, changed)
+        copy._set_rows(rows)
+        return copy._with(blocks=blocks)
 
     def fix(self, *names: str) -> Model:
         """Give a copy with these parameters or variances fixed.
@@ -279,8 +292,10 @@ class Model:
                     raise self._unknown(name, "parameter", [*parameters, *variances])
             for one in chosen:
                 parameters[one] = replace(parameters[one], fixed=fixed)
-        parameters, blocks = with_fixed(parameters, self.blocks, of_omega, fixed)
-        return self._with(parameters=parameters, blocks=blocks)
+        copy = self._with(parameters=parameters)
+        rows, blocks = with_fixed(copy._varying, self.blocks, of_omega, fixed)
+        copy._set_rows(rows)
+        return copy._with(blocks=blocks)
 
     def rename(self, names: Mapping[str, str] | None = None, /, **more: str) -> Model:
         """Give a copy with other names, in the equations too: ``model.rename(cp="cven")``."""

@@ -55,9 +55,13 @@ def name_findings(parts: Mapping[str, Any], broken: Iterable[str] = ()) -> list[
                 findings.append(_nowhere(at, ("outputs", name), f"`{name}`", "computed by the equations", observed))
     for number, block in enumerate(parts["blocks"]):
         for name in block.parameters:
-            if name not in parts["parameters"] and name not in broken:
-                key = ("omega", str(number))
-                findings.append(_nowhere(at, key, f"`{name}`", "a parameter", parts["parameters"]))
+            if name not in parts["parameters"] and name not in parts["outputs"] and name not in broken:
+                key, known_rows = ("omega", str(number)), [*parts["parameters"], *parts["outputs"]]
+                findings.append(_nowhere(at, key, f"`{name}`", "a parameter or an output", known_rows))
+    for name, output in parts["outputs"].items():
+        if name in parts["parameters"] and output.iiv:
+            what = f"`{name}` is a parameter, too, and its iiv would mean two things."
+            findings.append(at.find(("outputs", name), "name", what, remedy="Observe an assignment of another name."))
     return findings + list(_fixed_inputs(parts, at))
 
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import ModelError
+from pkpd.model.output import Output
+from pkpd.model.parameter import Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pkpd.model.parameter import Parameter
+#: Rows that may have a random effect.
+Varying = Parameter | Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class Block:
     Parameters
     ----------
     parameters
-        Names, two or more.
+        Names, two or more; that of an output stands for the logarithm of its SD.
     covariance
         Lower triangle of the covariance matrix, one row a parameter: ``((0.06,), (0.01, 0.04))``.
     fixed
@@ -125,24 +128,25 @@ class Omega:
         return full
 
 
-def variance_names(omega: Omega, parameters: Mapping[str, Parameter]) -> dict[str, tuple[str, ...]]:
+def variance_names(omega: Omega, rows: Mapping[str, Varying]) -> dict[str, tuple[str, ...]]:
     """Give kind, row and column of each variance and covariance by its name; see `pkpd.model.Model.variance_names`."""
     found = {f"iiv.{name}": ("iiv", name, name) for name in omega.names}
     for block in omega.blocks:
         for i, row in enumerate(block.parameters):
             found |= {f"iiv.{row},{column}": ("iiv", row, column) for column in block.parameters[:i]}
-    return found | {f"iov.{p.name}": ("iov", p.name, p.name) for p in parameters.values() if p.iov > 0}
+    within = [row.name for row in rows.values() if isinstance(row, Parameter) and row.iov > 0]
+    return found | {f"iov.{name}": ("iov", name, name) for name in within}
 
 
-def with_block_variances(parameters: Mapping[str, Parameter], blocks: Sequence[Block]) -> dict[str, Parameter]:
-    """Give the parameters with `iiv` as their block says it, so that a row always tells its variance."""
-    found = dict(parameters)
+def with_block_variances(rows: Mapping[str, Varying], blocks: Sequence[Block]) -> dict[str, Varying]:
+    """Give the rows with `iiv` as their block says it, so that a row always tells its variance."""
+    found = dict(rows)
     for block in blocks:
         for name, row in zip(block.parameters, block.covariance, strict=True):
             if name in found and found[name].fixed_iiv:
                 raise ModelError(
                     f"`{name}` has fixed_iiv, and its variance stands in a block.",
-                    where=f"parameter {name}",
+                    where=f"{'output' if isinstance(found[name], Output) else 'parameter'} {name}",
                     expected="A block is fixed as a whole.",
                     remedy="Say fixed = true in the block, or take the parameter out of it.",
                 )
@@ -151,7 +155,7 @@ def with_block_variances(parameters: Mapping[str, Parameter], blocks: Sequence[B
             if found[name].iiv and not math.isclose(found[name].iiv, row[-1], rel_tol=1e-9):
                 raise ModelError(
                     f"`{name}` has iiv = {found[name].iiv:g}, and the variance {row[-1]:g} in its block.",
-                    where=f"parameter {name}",
+                    where=f"{'output' if isinstance(found[name], Output) else 'parameter'} {name}",
                     remedy="Give its variance once, or the same.",
                 )
             found[name] = replace(found[name], iiv=row[-1])
@@ -159,29 +163,29 @@ def with_block_variances(parameters: Mapping[str, Parameter], blocks: Sequence[B
 
 
 def with_variances(
-    parameters: Mapping[str, Parameter], blocks: Sequence[Block], values: Mapping[tuple[str, ...], float]
-) -> tuple[dict[str, Parameter], tuple[Block, ...]]:
-    """Give the parameters and blocks of a model with other variances and covariances, by kind, row and column."""
-    found = dict(parameters)
+    rows: Mapping[str, Varying], blocks: Sequence[Block], values: Mapping[tuple[str, ...], float]
+) -> tuple[dict[str, Varying], tuple[Block, ...]]:
+    """Give the rows and blocks of a model with other variances and covariances, by kind, row and column."""
+    found = dict(rows)
     for (kind, row, column), value in values.items():
         if row == column:
             found[row] = replace(found[row], **{kind: value})
     changed = []
     for block in blocks:
         at = iter(block.elements)
-        rows = tuple(tuple(values.get(next(at), old) for old in row) for row in block.covariance)
-        changed.append(block if rows == block.covariance else replace(block, covariance=rows))
+        triangle = tuple(tuple(values.get(next(at), old) for old in row) for row in block.covariance)
+        changed.append(block if triangle == block.covariance else replace(block, covariance=triangle))
     return found, tuple(changed)
 
 
 def with_fixed(
-    parameters: Mapping[str, Parameter], blocks: Sequence[Block], names: Mapping[str, tuple[str, ...]], fixed: bool
-) -> tuple[dict[str, Parameter], tuple[Block, ...]]:
-    """Give the parameters and blocks of a model where a fit leaves some variances, or moves them again.
+    rows: Mapping[str, Varying], blocks: Sequence[Block], names: Mapping[str, tuple[str, ...]], fixed: bool
+) -> tuple[dict[str, Varying], tuple[Block, ...]]:
+    """Give the rows and blocks of a model where a fit leaves some variances, or moves them again.
 
     `names` holds kind, row and column of each by its name. A block is fixed as a whole or not at all: ModelError.
     """
-    found, changed, left = dict(parameters), [], set(names.values())
+    found, changed, left = dict(rows), [], set(names.values())
     for block in blocks:
         own = set(block.elements)
         if own & left and not own <= left:

@@ -40,6 +40,10 @@ class Output:
         1 or 2, see above.
     fixed_error
         True if a fit shall not move the residual parameters.
+    iiv
+        Variance between people of the logarithm of the SD: one random effect multiplies `add` and `prop`, or `log`.
+    fixed_iiv
+        True if a fit shall not move it; in a block, the block says it.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Output:
     log: float | None = None
     combined: int = 2
     fixed_error: bool = False
+    iiv: float = 0.0
+    fixed_iiv: bool = False
 
     def __post_init__(self) -> None:
         where = f"output {self.name}"
@@ -61,6 +67,15 @@ class Output:
                 raise ModelError(
                     f"{key} is {value:g}.", where=where, expected="It is 0 or more: a standard deviation or a power."
                 )
+        if not (math.isfinite(self.iiv) and self.iiv >= 0):
+            raise ModelError(f"iiv is {self.iiv:g}.", where=where, expected="It is a variance: 0 or more.")
+        if self.iiv and not (self.add or self.prop or self.log):
+            raise ModelError(
+                f"iiv is {self.iiv:g}, and there is no residual error that could differ between people.",
+                where=where,
+                expected="add, prop or log.",
+                remedy="Give one of them, or leave out iiv.",
+            )
         if self.log is not None and (self.add or self.prop or self.power is not None):
             raise ModelError(
                 "log is given together with add, prop or power.",
@@ -99,6 +114,10 @@ class Output:
     @property
     def law(self) -> str:
         """The law in words and numbers, for tables."""
+        return self._law + (f"; SDs differ by {100 * self.iiv**0.5:.3g} % between people" if self.iiv else "")
+
+    @property
+    def _law(self) -> str:
         if self.log is not None:
             return f"log-normal, SD {self.log:g} on the log scale"
         f_power = "" if self.power is None else f" f**{self.power:g}"

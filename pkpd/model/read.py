@@ -13,7 +13,7 @@ from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.include import include
 from pkpd.model.locate import Located
 from pkpd.model.model import Check, Model, Need, State
-from pkpd.model.omega import Block
+from pkpd.model.omega import Block, Varying
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.route import INPUT_EXPRESSIONS, Input, Route
@@ -178,7 +178,7 @@ def _fields(
             if made[name] is None:
                 reading.broken.add(name)
         fields[key] = {name: row for name, row in made.items() if row is not None}
-    fields["blocks"] = _blocks(reading, top.rows("omega"), fields["parameters"])
+    fields["blocks"] = _blocks(reading, top.rows("omega"), {**fields["outputs"], **fields["parameters"]})
     fields["checks"] = _checks(reading, top.rows("checks"))
     _dynamics(reading, Row(reading, ("dynamics",), top.table("dynamics")), fields)
     top.close()
@@ -307,10 +307,12 @@ def _output(row: Row, name: str) -> Output | None:
         log=row.number("log"),
         combined=row._get("combined", int, "1 or 2", 2),
         fixed_error=row.flag("fixed_error"),
+        iiv=row.number("iiv", 0.0),
+        fixed_iiv=row.flag("fixed_iiv"),
     )
 
 
-def _blocks(reading: Reading, listed: list[Any], parameters: Mapping[str, Parameter]) -> tuple[Block, ...]:
+def _blocks(reading: Reading, listed: list[Any], varying: Mapping[str, Varying]) -> tuple[Block, ...]:
     blocks = []
     for number, content in enumerate(listed):
         row = Row(reading, ("omega", str(number)), content)
@@ -329,12 +331,12 @@ def _blocks(reading: Reading, listed: list[Any], parameters: Mapping[str, Parame
             continue
         triangle = tuple(tuple(float(value) for value in line) for line in values)
         if correlation:
-            missing = [name for name in names if name not in parameters or parameters[name].iiv <= 0]
+            missing = [name for name in names if name not in varying or varying[name].iiv <= 0]
             if missing or [len(line) for line in triangle] != list(range(1, len(names) + 1)):
                 row.wrong("correlation", f"correlations need the lower triangle, and iiv of {', '.join(names)}.",
                           expected="[[1], [0.12, 1]] for two parameters that have iiv.")  # fmt: skip
                 continue
-            sd = [parameters[name].iiv ** 0.5 for name in names]
+            sd = [varying[name].iiv ** 0.5 for name in names]
             triangle = tuple(
                 tuple(value * sd[i] * sd[j] for j, value in enumerate(line)) for i, line in enumerate(triangle)
             )

@@ -48,6 +48,14 @@ LAWS = {
     "combined": "add = 0.2, prop = 0.15",
     "log-normal": "log = 0.2",
 }
+VARIED = {
+    "additive": "add = 0.4, iiv = 0.2",
+    "combined": "add = 0.2, prop = 0.15, iiv = 0.2",
+    "standard deviations add, power": "add = 0.2, prop = 0.15, power = 0.7, combined = 1, iiv = 0.2",
+    "log-normal": "log = 0.2, iiv = 0.2",
+}
+#: The SD goes with clearance.
+SD_WITH_CL = '[[omega]]\nparameters = ["cl", "cp"]\ncovariance = [[0.1], [0.05, 0.2]]\n'
 DOSES = {
     "oral": {"CMT": 1, "AMT": 320.0},
     "repeated": {"CMT": 1, "AMT": 100.0, "II": 6.0, "ADDL": 2},
@@ -86,8 +94,8 @@ def data(plan: str, people: int = 4) -> Dataset:
     return read(table(plan, people))
 
 
-def population(law: str, plan: str, people: int = 4) -> Population:
-    model = Model(HEAD.replace("LAW", LAWS[law]))
+def population(law: str, plan: str, people: int = 4, laws: dict[str, str] = LAWS, more: str = "") -> Population:
+    model = Model(HEAD.replace("LAW", laws[law]) + more)
     if law == "log-normal":
         model = model.set({"shift": 0.2})
     problem = make_problem(model, data(plan, people))
@@ -125,6 +133,21 @@ def test_slopes_are_differences(method: str, law: str, plan: str):
         return METHODS[method](p, x, got.modes.b).each
 
     wanted = slopes_by_differences(look, x)
+    np.testing.assert_allclose(got.gradient, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("more", ["", SD_WITH_CL], ids=["alone", "in a block"])
+@pytest.mark.parametrize("law", VARIED)
+@pytest.mark.parametrize("method", ["foce", "laplace"])
+def test_slopes_are_differences_where_errors_differ_between_people(method: str, law: str, more: str):
+    p = population(law, "oral", laws=VARIED, more=more)
+    assert "cp" in p.effects.names
+    scales = p.effects.to_effect[:, p.effects.names.index("cp")]
+    assert scales.sum() == sum(term in VARIED[law] for term in ("add", "prop", "log"))  # not the power
+    x, nothing = start(p), np.zeros((4, len(p.effects.names)))
+    got = METHODS[method](p, x, nothing, gradient=True)
+    assert got.gradient is not None and got.modes.settled.all()
+    wanted = slopes_by_differences(lambda x: METHODS[method](p, x, got.modes.b).each, x)
     np.testing.assert_allclose(got.gradient, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()))
 
 
