@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from validation_fits import benchmarks, fatigue, indometacin, nist, relations, theophylline
+from validation_fits import benchmarks, fatigue, indometacin, nist, populations, relations, theophylline
+from validation_populations import theophylline_population, wang
 from validation_tables import beside, digits_agreeing, digits_of, table, whole
 
 
@@ -222,7 +223,8 @@ def part(name: str) -> str:
         make.__name__: make
         for make in (
             nonmem_cases, nonmem_set, closed_forms, forty_digits, other_forms, drugs, drug_shapes, esketamine, models,
-            theophylline, indometacin, nist, fatigue, relations, benchmarks,
+            theophylline, indometacin, nist, fatigue, relations, benchmarks, populations,
+            wang, theophylline_population,
         )
     }  # fmt: skip
     with warnings.catch_warnings():

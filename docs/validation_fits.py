@@ -143,5 +143,39 @@ def benchmarks() -> str:
     return f"\nMeasured {'; '.join(made)}.\n{table(head, rows)}"
 
 
+#: Titles of timed population fits, how fast they shall be, and what others need.
+_TIMED = {
+    "theophylline": ("theophylline, FOCE-I with standard errors", 0.4, "nlmixr2 6.0: 4.4 s; pynlme: 4.4 s"),
+    "theophylline_saem": ("theophylline, SAEM, 300 + 200 iterations, 3 chains", 2, "nlmixr2: 6 s; pynlme: 1.3 s"),
+    "eighty": ("80 people, one compartment, oral, FOCE-I", 3, "nlmixr2: 66 s"),
+    "effect": ("32 people, kinetics and turnover, FOCE-I", 10, "nlmixr2: 252 s"),
+    "effect_saem": ("the same, SAEM", 15, "nlmixr2: 135 s"),
+    "thousand": ("1,000 people, two compartments, oral, FOCE-I", 30, ""),
+}
+
+
+def populations() -> str:
+    """Give the times of population fits that were measured last."""
+    cases = json.loads(RESULTS.read_text(encoding="utf-8"))["cases"] if RESULTS.exists() else {}
+    found = cases.get("populations")
+    if found is None:
+        return "\n"
+    rows = [
+        (title, f"{found[name]['records']:,}", f"{found[name]['wall']:.2f}", f"{found[name]['cpu']:.2f}",
+         f"{wanted:g}", f"{found[name]['peak_mib']:,}", others)
+        for name, (title, wanted, others) in _TIMED.items()
+    ]  # fmt: skip
+    head = ("fit", "records", "s", "CPU s", "wanted s", "peak memory, MiB", "others, where measured")
+    plain, many = found["theophylline"], {"people": 1000, "peak_mib": found["thousand"]["peak_mib"]}
+    sizes = sorted([*found["memory"], many], key=lambda row: row["people"])
+    grown = ", ".join(f"{row['peak_mib']:,} ({row['people']:,})" for row in sizes)
+    made = _circumstances(found["measured"]).replace("one thread", "two processors")
+    return (
+        f"\nMeasured {made}.\n{table(head, rows)}The same FOCE-I of theophylline written plainly with NumPy and SciPy, "
+        f"without standard errors, takes {plain['plain']:.1f} s of CPU in the same run, {plain['ratio']:.0f} times as "
+        f"long. Peak memory of the last row in MiB, by people: {grown}.\n\n"
+    )
+
+
 def _circumstances(measured: Mapping[str, str]) -> str:
     return f"{measured['date']} on {measured['processor']} (one thread), Python {measured['python']}"

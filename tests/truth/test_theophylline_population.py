@@ -64,6 +64,25 @@ def test_standard_errors():
         assert float(errors.sel(parameter=name)) == pytest.approx(printed, rel=0.03), name
 
 
+@lru_cache
+def errors_with_omega_held() -> dict[str, float]:
+    """Standard errors on the estimation scale where Omega is not estimated with the others."""
+    fit = fitted(pkpd.FOCE())
+    names = fit.estimates["parameter"].values.tolist()
+    at = model().set(dict(zip(names, fit.estimates["value"].values.tolist(), strict=True)))
+    held = pkpd.fit(at, seen(), pkpd.FOCE(), fixed=[name for name in names if name.startswith("iiv.")])
+    return {name: float(held.estimates["transformed_se"].sel(parameter=name)) for name in ("ka", "cl", "v", "cp.add")}
+
+
+def test_standard_errors_with_omega_held():
+    """Three of the four printed ones are met within 0.2 % so: they seem to leave Omega out."""
+    errors = errors_with_omega_held()
+    for name, printed, slack in (
+        ("ka", 0.1979, 0.014), ("cl", 0.0756, 0.002), ("v", 0.0429, 0.002), ("cp.add", 0.0925 / 0.6944, 0.002)
+    ):  # fmt: skip
+        assert errors[name] == pytest.approx(printed, rel=slack), name
+
+
 def test_other_starts_reach_the_same_minimum():
     for factors in ((0.4, 0.4, 0.4), (3.0, 3.0, 3.0), (3.0, 0.4, 3.0)):
         start = {name: p.typical * f for (name, p), f in zip(model().parameters.items(), factors, strict=True)}
