@@ -76,8 +76,8 @@ class Search:
         k = len(population.effects.typical)
         lower, upper = (limit[:k] for limit in quantities.limits())
         own = quantities.coordinates
-        plain = np.array([p.transform == "none" for p, free in zip(own.parameters, own.free, strict=True) if free])[:k]
-        reach = np.where(plain, np.inf, _REACH)
+        scales = [p.transform for p, free in zip(own.parameters, own.free, strict=True) if free][:k]
+        reach = np.array([np.inf if scale in ("none", "boxcox") else _REACH for scale in scales])
         self.lower, self.upper = np.maximum(lower, -reach), np.minimum(upper, reach)
 
     def outer(self, state: State) -> np.ndarray:

@@ -88,8 +88,9 @@ def _head(fit: Fit) -> list[str]:
     if len(statuses) == 1:
         condition, rank, free = (verdict[name].item() for name in ("condition", "rank", "free"))
         lines.append(
-            f"Rank {rank} of {free}; condition number {_number(condition)}; gradient {verdict['gradient'].item():.1e}; "
-            f"{verdict['evaluations'].item()} evaluations in {attrs['seconds']:.2g} s"
+            f"Rank {rank} of {free}; condition number {_number(condition)}; "
+            + (f"gradient {slope:.1e}; " if np.isfinite(slope := verdict["gradient"].item()) else "")
+            + f"{verdict['evaluations'].item()} evaluations in {attrs['seconds']:.2g} s"
         )
     if "starts" in fit.tree.children:
         started = fit["starts"].sizes["start"] // len(statuses)

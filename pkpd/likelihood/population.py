@@ -142,7 +142,7 @@ class Population:
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
-                size = step * np.maximum(1.0, np.abs(at.w[:, k])) if self._plain[k] else step
+                size = step * self._size(k, at.w[:, k])
                 up[:, k] += size
                 down[:, k] -= size
                 width = (up[:, k] - down[:, k])[self.subject, None]
@@ -189,11 +189,14 @@ class Population:
         rows, _ = self.problem.records_of(np.asarray(index, dtype=np.int64))
         return replace(self, problem=self.problem.take(index), density=self.density.subset(rows))
 
-    @property
-    def _plain(self) -> list[bool]:
-        """Whether each argument of the engine is a natural value, whose size says what a small step is."""
-        by_name = {p.name: p.transform for p in self.effects.parameters}
-        return [by_name.get(name) == "none" for name in self.effects.engine]
+    def _size(self, k: int, w: np.ndarray) -> np.ndarray:
+        """Beside what a step of an argument of the engine is small, (S,)."""
+        by_name = {p.name: p for p in self.effects.parameters}
+        name = self.effects.engine[k]
+        own = by_name[name.partition("@")[0]]
+        if name not in by_name:  # what an occasion adds
+            return np.full(w.shape, own.size(own.forward(own.typical)) if own.shape is not None else 1.0)
+        return np.maximum(1.0 if own.transform == "none" else 1e-8, own.size(w))
 
     def _first(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions (n,), and their derivatives with respect to the arguments of the engine, (n, U)."""

@@ -97,6 +97,7 @@ def quadrature(
     if not gradient:
         return Marginal(each=each, modes=modes, bent=true)
     share = np.exp(heights - total)
+    by_argument[share == 0] = 0.0  # where nothing is likely, slopes need not exist
     k = len(prior.z)
     each_x = np.empty((people, len(x)))
     each_x[:, :k] = 2 * np.einsum("gs,gsw->sw", share, by_argument) @ effects.to_typical

@@ -235,6 +235,7 @@ def _parameter(row: Row, name: str) -> Parameter | None:
         lower=row.number("lower", -float("inf")),
         upper=row.number("upper", float("inf")),
         transform=row.text("transform", "log"),
+        shape=row.number("shape"),
         iiv=row.number("iiv", 0.0),
         iov=row.number("iov", 0.0),
         shift=row.expression("shift"),

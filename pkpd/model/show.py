@@ -129,15 +129,19 @@ def _parameters(model: Model) -> Table:
 def _variability(p: Parameter) -> str:
     if not p.iiv:
         return ""
-    said = f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({p.transform})"
+    said = f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({_scale(p)})"
     return said + " fixed" * p.fixed_iiv
 
 
 def _bounds(p: Parameter) -> str:
-    natural = 0.0 if p.transform == "log" else -float("inf")
+    natural = 0.0 if p.positive else -float("inf")
     if p.lower == natural and p.upper == float("inf"):
         return ""
     return f"{p.lower:g} to {p.upper:g}" + (" (logit)" if p.transform == "logit" else "")
+
+
+def _scale(p: Parameter) -> str:
+    return p.transform if p.shape is None else f"Box-Cox, shape {p.shape:g}"
 
 
 def _inputs(route: Route) -> str:

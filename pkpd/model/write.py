@@ -96,7 +96,7 @@ def _values(row: Any) -> list[tuple[str, str]]:
             continue
         if one.name == "inputs":
             found += _inputs(value)
-        elif one.name == "lower" and value == 0 and row.transform == "log":
+        elif one.name == "lower" and value == 0 and row.positive:
             continue
         elif value is not None and value != {}:
             found.append((one.name, _value(value)))
