@@ -119,5 +119,7 @@ def check_handles(estimator: Estimator, problem: Problem) -> None:
             " and ".join(f"it cannot honour {feature.value} ({places})" for feature, places in beyond.items()) + ".",
             where=f"{name}()",
             expected=f"{name} handles {', '.join(sorted(feature.value for feature in estimator.handles))}.",
-            remedy="Leave these records out (MDV = 1), or choose an estimator that handles them.",
+            remedy="Leave these records out (MDV = 1), or choose an estimator that handles them."
+            if beyond.keys() != {Feature.STUDENT}
+            else "Leave out t, or choose an estimator that handles it.",
         )

@@ -53,6 +53,7 @@ class ForPopulations(ABC):
         Feature.OUTPUTS,
         Feature.CENSORING,
         Feature.OCCASIONS,
+        Feature.STUDENT,
     })  # fmt: skip
 
     covariance: CovarianceMethod | None = "sandwich"
@@ -97,7 +98,8 @@ class ForPopulations(ABC):
                 expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
                 remedy="Give iiv to a parameter, or use Pooled().",
             )
-        density = Density.of(problem.observations, problem.residuals, method=self.censoring)
+        df = [output.t for output in problem.model.outputs.values()]
+        density = Density.of(problem.observations, problem.residuals, method=self.censoring, df=df)
         return Population(problem=problem, effects=effects, density=density, threads=self.threads)
 
 

@@ -29,6 +29,7 @@ class Feature(Enum):
     CHANGES = "percent changes from a reference time"
     OUTPUTS = "several outputs"
     CENSORING = "censored records"
+    STUDENT = "residual errors that follow Student's t"
     OCCASIONS = "differences between occasions (iov)"
 
 

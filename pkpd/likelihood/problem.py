@@ -100,6 +100,9 @@ class Problem:
             if rows.size:
                 more = f" and {rows.size - 1} more" if rows.size > 1 else ""
                 found[feature] = f"{seen.where(int(rows[0]))}{more}"
+        observed = [list(self.model.outputs.values())[k] for k in np.unique(seen.output)]
+        if heavy := [output.name for output in observed if output.t is not None]:
+            found[Feature.STUDENT] = ", ".join(heavy)
         if np.unique(seen.output).size > 1:
             found[Feature.OUTPUTS] = ", ".join(list(self.model.outputs)[k] for k in np.unique(seen.output))
         return found

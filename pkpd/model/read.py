@@ -308,6 +308,7 @@ def _output(row: Row, name: str) -> Output | None:
         log=row.number("log"),
         combined=row._get("combined", int, "1 or 2", 2),
         fixed_error=row.flag("fixed_error"),
+        t=row.number("t"),
         iiv=row.number("iiv", 0.0),
         fixed_iiv=row.flag("fixed_iiv"),
     )
