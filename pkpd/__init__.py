@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         sir,
     )
     from pkpd.library import load
-    from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
+    from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
     from pkpd.simulation import attain, simulate, sustain
 
@@ -102,7 +102,7 @@ _ROOMS = {
         "sir",
     ),
     "pkpd.library": ("load",),
-    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter"),
+    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
     "pkpd.simulation": ("attain", "simulate", "sustain"),
 }
@@ -136,6 +136,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     # nouns
     "Model",
     "Parameter",
+    "Prior",
     "Covariate",
     "Omega",
     "Output",

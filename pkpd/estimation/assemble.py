@@ -17,6 +17,7 @@ from pkpd.estimation.uncertainty import wald
 from pkpd.estimation.verdict import Verdict
 from pkpd.likelihood import Problem
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import Priors
 
 if TYPE_CHECKING:
     from pkpd.estimation.population import ForPopulations
@@ -72,6 +73,8 @@ def assemble(
     how_known = method[estimator.covariance] + (f", {note}" if note and estimator.covariance else "")
     each, error, how = exactly(population, look.x, look.marginal)
     exact = float(each.sum())
+    prior = population.priors
+    penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
     n = problem.observations.dv.size
     return Outcome(
         coordinates=own,
@@ -81,25 +84,63 @@ def assemble(
         lower=low[None],
         upper=high[None],
         covariance=covariance[None],
-        objective=np.array([look.objective if title else exact]),
-        objective_name=f"-2 log L, {title or how}, without n log(2 pi)",
+        objective=np.array([likelihood + penalty]),
+        objective_name=f"-2 log L, {title or how}, without n log(2 pi)" + (", with priors" if prior.names else ""),
         interval=f"{100 * estimator.level:g} % Wald on the estimation scale (normal; {how_known})",
         verdicts=(verdict,),
         numbers={
             "records": np.array([n]),
             "degrees_of_freedom": np.array([n - len(look.x)]),
+            "likelihood": np.array([likelihood]),
+            "prior": np.array([penalty]),
             "marginal": np.array([exact]),
             "marginal_error": np.array([error]),
         },
         individual=individual,
         typical=typical,
         residual=residual,
-        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",),
+        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).", *_about_priors(prior, likelihood, penalty)),
+        prior=np.array([name in prior.names for name in own.names]),
+        prior_share=_share(population, quantities, look.x, known),
         trace=[("population", value, values) for value, values in trace],
         parts=look.marginal.each if title else each,
         groups_of_results=effects_of_subjects(population, look.x, modes),
         columns={"CWRES": conditional_residuals(population, look.x, modes)},
     )
+
+
+def _about_priors(priors: Priors, likelihood: float, penalty: float) -> list[str]:
+    """What a reader of a fit with priors should know."""
+    found = []
+    if priors.names:
+        found.append(f"The objective is -2 log L, {likelihood:.4f}, and -2 log density of the priors, {penalty:.4f}.")
+    if priors.held:
+        found.append(f"Priors that say nothing, as their quantity is not estimated: {', '.join(priors.held)}.")
+    return found
+
+
+def _share(population: Population, quantities: Quantities, x: np.ndarray, known: Precision | None) -> np.ndarray:
+    """Give the share of the information on each of the N quantities that is due to the priors, (N,).
+
+    The diagonal of R^-1 P on the scale of the table, where R is the observed information and P that of the priors. For
+    a quantity with a normal prior it is the variance of the estimate over that of the prior alone; for a variance of n
+    people whose random effects are well known (df + 2) / (n + df + 2). The sum is the number of quantities that the
+    priors determine.
+    """
+    free = quantities.coordinates.free
+    share = np.zeros(len(free))
+    if not population.priors.names:
+        return share
+    share[free] = np.nan
+    if known is None or not np.isfinite(known.covariance).all():
+        return share
+    moved = np.diagonal(known.covariance) > 0
+    to_table = quantities.slopes(x)[free]
+    mixed = np.zeros((len(x), len(x)))
+    prior = population.priors.information(x)
+    mixed[np.ix_(moved, moved)] = np.linalg.solve(known.r, prior[np.ix_(moved, moved)])
+    share[free] = np.diagonal(to_table @ mixed @ np.linalg.inv(to_table))
+    return share
 
 
 def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:

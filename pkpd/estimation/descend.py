@@ -22,8 +22,13 @@ class Point(Protocol):
         ...
 
     @property
-    def slopes(self) -> np.ndarray:
-        """Derivatives, (S, X): of the part of each subject. Their sum is the gradient."""
+    def gradient(self) -> np.ndarray:
+        """Its derivatives, (X,)."""
+        ...
+
+    @property
+    def information(self) -> np.ndarray:
+        """What half of its second derivatives may be, (X, X): the squares of the subjects' slopes."""
         ...
 
 
@@ -91,9 +96,8 @@ def descend(
     x = np.clip(start, lower, upper)
     here = look(x)
     trace = [(here.objective, x.copy())]
-    slopes = here.slopes
-    gradient, reset = slopes.sum(axis=0), hessian is None
-    hessian = _first_guess(slopes) if hessian is None else hessian
+    gradient, reset = here.gradient, hessian is None
+    hessian = _first_guess(here.information) if hessian is None else hessian
     for iteration in range(most + 1):
         free = ~(((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0)))
         direction = np.zeros_like(x)
@@ -112,22 +116,21 @@ def descend(
                 return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
                                settled=decrement <= 100 * tolerance, reason="no step leads further down",
                                trace=trace)  # fmt: skip
-            hessian, reset = _first_guess(slopes), True
+            hessian, reset = _first_guess(here.information), True
             continue
         x = x + step
-        here, slopes = there, there.slopes
+        here = there
         trace.append((here.objective, x.copy()))
-        change = slopes.sum(axis=0) - gradient
+        change = here.gradient - gradient
         gradient = gradient + change
         hessian, reset = _update(hessian, step, change), False
     return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=most, settled=False,
                    reason=f"{most} iterations were not enough", trace=trace)  # fmt: skip
 
 
-def _first_guess(slopes: np.ndarray) -> np.ndarray:
-    """Second derivatives from the slopes of -2 log L of each subject; what they say nothing of is taken as 1."""
-    squares = 0.5 * np.nan_to_num(slopes).T @ np.nan_to_num(slopes)
-    values, vectors = np.linalg.eigh(squares)
+def _first_guess(information: np.ndarray) -> np.ndarray:
+    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1."""
+    values, vectors = np.linalg.eigh(2 * np.nan_to_num(information))
     values = np.maximum(values, max(1e-6 * values[-1], 1.0) if len(values) else 1.0)
     return (vectors * values) @ vectors.T
 

@@ -32,7 +32,9 @@ class FO(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    handles: ClassVar[frozenset[Feature]] = frozenset({Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS})
+    handles: ClassVar[frozenset[Feature]] = frozenset(
+        {Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS, Feature.PRIORS}
+    )
 
     @property
     def title(self) -> str:

@@ -103,18 +103,23 @@ class HeldLook:
 
     @property
     def objective(self) -> float:
-        """-2 log L without n log(2 pi)."""
+        """The objective, see `Look`."""
         return self.whole.objective
 
     @property
-    def slopes(self) -> np.ndarray:
-        """Derivatives of every subject's part by y, (S, X - 1)."""
-        return self.whole.slopes @ self.by_y
+    def gradient(self) -> np.ndarray:
+        """Derivatives of the objective by y, (X - 1,)."""
+        return self.whole.gradient @ self.by_y
+
+    @property
+    def information(self) -> np.ndarray:
+        """What half of its second derivatives may be, (X - 1, X - 1)."""
+        return self.by_y.T @ self.whole.information @ self.by_y
 
     @property
     def slope(self) -> float:
         """Derivative of the objective by the held quantity: at the minimum over y, that of its profile."""
-        return float(self.whole.slopes.sum(axis=0) @ self.by_c)
+        return float(self.whole.gradient @ self.by_c)
 
 
 def hold(quantities: Quantities, number: int) -> Held:

@@ -63,7 +63,7 @@ class Outer:
 
 @dataclass(slots=True)
 class Look:
-    """The objective at one place; slopes are computed when they are asked for."""
+    """The objective at one place: -2 log L, and that of the priors; slopes are computed when they are asked for."""
 
     outer: Outer
     x: np.ndarray
@@ -71,13 +71,24 @@ class Look:
 
     @property
     def objective(self) -> float:
-        """-2 log L without n log(2 pi)."""
-        return self.marginal.objective
+        """-2 log L without n log(2 pi), and -2 log density of the priors."""
+        return self.marginal.objective + self.outer.population.priors.value(self.x)
 
     @property
     def slopes(self) -> np.ndarray:
-        """Derivatives of every subject's part, (S, X)."""
+        """Derivatives of every subject's part of -2 log L, (S, X)."""
         if self.marginal.gradient is None:
             self.marginal = self.outer.slopes(self.x, self.marginal)
         assert self.marginal.gradient is not None
         return self.marginal.gradient
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """Derivatives of the objective, (X,)."""
+        return self.slopes.sum(axis=0) + self.outer.population.priors.gradient(self.x)
+
+    @property
+    def information(self) -> np.ndarray:
+        """The squares of the subjects' slopes of -log L, and the information of the priors, (X, X)."""
+        slopes = np.nan_to_num(self.slopes)
+        return 0.25 * slopes.T @ slopes + self.outer.population.priors.information(self.x)

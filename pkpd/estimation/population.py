@@ -21,6 +21,7 @@ from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import Priors
 from pkpd.streams import addresses
 
 __all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
@@ -54,6 +55,7 @@ class ForPopulations(ABC):
         Feature.CENSORING,
         Feature.OCCASIONS,
         Feature.STUDENT,
+        Feature.PRIORS,
     })  # fmt: skip
 
     covariance: CovarianceMethod | None = "sandwich"
@@ -100,7 +102,8 @@ class ForPopulations(ABC):
             )
         df = [output.t for output in problem.model.outputs.values()]
         density = Density.of(problem.observations, problem.residuals, method=self.censoring, df=df)
-        return Population(problem=problem, effects=effects, density=density, threads=self.threads)
+        priors = Priors.of(problem.model, effects)
+        return Population(problem=problem, effects=effects, density=density, threads=self.threads, priors=priors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +152,7 @@ class PopulationEstimator(ForPopulations):
             at_bound = (found.x <= lower) | (found.x >= upper)
             known = None
             if self.covariance is not None and np.isfinite(found.point.objective):
-                known = find_precision(
-                    lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance, quantities.size(found.x)
-                )
+                known = find_precision(outer, found.x, ~at_bound, self.covariance, quantities.size(found.x))
         verdict = _judge(self, outer, quantities, found, known)
         assert isinstance(found.point, Look)
         trace = [(value, quantities.natural(x)) for value, x in found.trace]
@@ -185,7 +186,7 @@ def _judge(
     lower, upper = quantities.limits()
     free = [own.names[place] for place in np.flatnonzero(own.free)]
     at_bound = (found.x <= lower) | (found.x >= upper)
-    gradient = 0.5 * found.point.slopes.sum(axis=0)
+    gradient = 0.5 * found.point.gradient
     errors = np.sqrt(np.diagonal(np.linalg.inv(0.5 * found.hessian)))
     steep = float(np.abs(gradient * errors)[~at_bound].max(initial=0.0))
     natural = quantities.natural(found.x)[own.free]

@@ -49,7 +49,7 @@ class Recalled:
     x : (X,) float
         The estimates.
     objective : float
-        -2 log L there.
+        Its value there.
     """
 
     fit: Fit
@@ -91,7 +91,7 @@ class Recalled:
         lower, upper = self.quantities.limits()
         free = (self.x > lower) & (self.x < upper)
         slopes = outer(self.x).slopes
-        known = find_precision(lambda x: outer(x).slopes, self.x, free, "R", self.quantities.size(self.x))
+        known = find_precision(outer, self.x, free, "R", self.quantities.size(self.x))
         if not np.isfinite(known.covariance).all():
             return None, slopes
         whole = np.eye(len(self.x))

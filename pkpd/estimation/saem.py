@@ -10,7 +10,7 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.outer import Outer
+from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.quantities import Quantities
@@ -108,12 +108,11 @@ class SAEM(ForPopulations):
         if np.isfinite(look.objective):
             near = look.marginal
 
-            def slopes(x: np.ndarray) -> np.ndarray:
-                found = approximation(population, x, near.modes.b, gradient=True, metric=near.bent).gradient
-                assert found is not None
-                return found
+            def look_from_here(x: np.ndarray) -> Look:
+                marginal = approximation(population, x, near.modes.b, gradient=True, metric=near.bent)
+                return Look(outer=outer, x=x, marginal=marginal)
 
-            known = find_precision(slopes, x, ~at_bound, self.covariance or "R", quantities.size(x))
+            known = find_precision(look_from_here, x, ~at_bound, self.covariance or "R", quantities.size(x))
         aims = None
         if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
             aims = _aims(x, ends, known.r, ~at_bound)
@@ -223,9 +222,9 @@ def _aims(x: np.ndarray, ends: np.ndarray, information: np.ndarray, free: np.nda
 
 def _check_subjects(population: Population) -> None:
     """Refuse what is too little for a covariance matrix."""
-    people = len(population.problem.subjects)
-    for group in population.effects.covariance.groups:
-        if not group.fixed and people <= len(group.names):
+    people, known = len(population.problem.subjects), population.priors.weight_of_group
+    for g, group in enumerate(population.effects.covariance.groups):
+        if not group.fixed and people <= len(group.names) and g not in known:
             raise CannotFit(
                 f"{people} {'subject' if people == 1 else 'subjects'} cannot tell a covariance matrix of "
                 f"{len(group.names)} random effects ({', '.join(group.names)}).",

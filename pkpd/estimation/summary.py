@@ -108,7 +108,7 @@ def _estimates_table(fit: Fit) -> tuple[list[str], list[list[str]]]:
     shown = [k for k, fixed in enumerate(table["fixed"].values) if not (fixed and _many_fixed(fit))]
     for name in table["parameter"].values[shown].tolist():
         row = {key: table[key].sel(parameter=name).item() for key in table.data_vars}
-        note = "fixed" if row["fixed"] else "at bound" if row["at_bound"] else ""
+        note = "fixed" if row["fixed"] else "at bound" if row["at_bound"] else "prior" if row.get("prior") else ""
         if row["at_bound"] and abs(row["value"]) < 1e-9 * abs(row["initial"]):
             row["value"] = 0.0
         interval = "" if np.isnan(row["lower"]) else f"{_number(row['lower'])} – {_number(row['upper'])}"

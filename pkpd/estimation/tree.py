@@ -70,6 +70,8 @@ def _estimates(outcome: Outcome) -> xr.Dataset:
         "transformed_se": transformed_se,
         "at_bound": at_bound,
     }
+    if outcome.prior is not None and outcome.prior.any():
+        shared["prior"], shared["prior_share"] = outcome.prior, outcome.prior_share
     dataset = _dataset(outcome, "estimates", separate, shared)
     dataset.attrs = {"interval": outcome.interval}
     return dataset
@@ -212,7 +214,7 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
     options = {field.name: getattr(estimator, field.name) for field in fields(estimator)}
     defaults = {field.name: field.default for field in fields(estimator)}
     said = [f"{name}={value!r}" for name, value in options.items() if value != defaults[name]]
-    deviance = total + float(np.nansum(n)) * np.log(2 * np.pi)
+    deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + float(np.nansum(n)) * np.log(2 * np.pi)
     return {
         "format": FORMAT,
         "model_name": problem.model.name,

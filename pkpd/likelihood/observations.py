@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 class Feature(Enum):
-    """Something that data may hold and not every estimator can honour; the value says it in words."""
+    """Something that data or a model may hold and not every estimator can honour; the value says it in words."""
 
     MEANS = "means of several people"
     CHANGES = "percent changes from a reference time"
@@ -31,6 +31,7 @@ class Feature(Enum):
     CENSORING = "censored records"
     STUDENT = "residual errors that follow Student's t"
     OCCASIONS = "differences between occasions (iov)"
+    PRIORS = "priors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

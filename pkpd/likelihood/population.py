@@ -6,13 +6,14 @@ over subjects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from pkpd.likelihood.density import Density, Terms
 from pkpd.likelihood.effects import Effects
+from pkpd.likelihood.priors import Priors
 from pkpd.likelihood.problem import Problem
 
 __all__ = ["Curvature", "Population", "Slopes"]
@@ -75,12 +76,15 @@ class Population:
     density : Density
     threads : int or None
         Of the engine.
+    priors : Priors
+        What was known before.
     """
 
     problem: Problem
     effects: Effects
     density: Density
     threads: int | None = None
+    priors: Priors = field(default_factory=Priors)
 
     @property
     def subject(self) -> np.ndarray:

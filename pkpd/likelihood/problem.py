@@ -103,6 +103,8 @@ class Problem:
         observed = [list(self.model.outputs.values())[k] for k in np.unique(seen.output)]
         if heavy := [output.name for output in observed if output.t is not None]:
             found[Feature.STUDENT] = ", ".join(heavy)
+        if self.model.priors:
+            found[Feature.PRIORS] = ", ".join(self.model.priors)
         if np.unique(seen.output).size > 1:
             found[Feature.OUTPUTS] = ", ".join(list(self.model.outputs)[k] for k in np.unique(seen.output))
         return found

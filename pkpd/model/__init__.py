@@ -8,6 +8,7 @@ from pkpd.model.model import Check, Model, Need, State
 from pkpd.model.omega import Block, Omega
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.prior import Prior
 from pkpd.model.route import Input, Route
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Omega",
     "Output",
     "Parameter",
+    "Prior",
     "Route",
     "State",
     "parse_equations",

@@ -16,6 +16,7 @@ from pkpd.model.expression import Expr
 from pkpd.model.omega import Block, Omega, Varying, variance_names, with_block_variances, with_fixed, with_variances
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.prior import Prior
 from pkpd.model.route import Route
 
 __all__ = ["Check", "Model", "Need", "Places", "State"]
@@ -79,7 +80,7 @@ class Model:
         What the model is called, and where it comes from.
     time_unit, amount_unit
         Units of time and of doses.
-    covariates, constants, parameters, blocks, routes, states, outputs, needs, checks
+    covariates, constants, parameters, blocks, routes, states, outputs, needs, priors, checks
         The rows, in their order. `blocks` holds the correlated ETAs; see `omega`.
     assignments, derivatives, initials
         The equations; assignments in the order in which they are computed.
@@ -110,6 +111,7 @@ class Model:
     initials: Mapping[str, Expr] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     needs: Mapping[str, Need] = field(default_factory=dict)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     places: Places = field(default_factory=dict)
 
@@ -150,7 +152,7 @@ class Model:
                     expected=f"Parts: {', '.join(known)}, equations.",
                     remedy=suggestion(key, known),
                 )
-        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs")
+        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs", "priors")
         for key, one in known.items():
             value = (
                 parts[key] if key in parts else one.default_factory() if callable(one.default_factory) else one.default

@@ -125,6 +125,14 @@ class Row:
         """Take a list."""
         return self._get(key, list, "A list in [ ]", [])
 
+    def triangle(self, key: str) -> tuple[tuple[float, ...], ...]:
+        """Take rows of numbers."""
+        rows = self.rows(key)
+        if not all(isinstance(row, list) and all(type(v) in (int, float) for v in row) for row in rows):
+            self.wrong(key, f"`{key}` is not made of rows of numbers.", expected="Such as [[0.06], [0.01, 0.04]].")
+            return ()
+        return tuple(tuple(float(v) for v in row) for row in rows)
+
     def table(self, key: str) -> Mapping[str, Any]:
         """Take a table inside this one."""
         return self._get(key, Mapping, "A table", {})

@@ -83,6 +83,10 @@ def tables(model: Model) -> list[tuple[str, Table]]:
             [[o.name, _unit(o.unit), "" if o.dvid is None else str(o.dvid), o.law, o.label]
              for o in model.outputs.values()],
         )),
+        ("Priors", (
+            ["name", "value", "known", "source"],
+            [[p.name, _mode(p.value), p.known, p.source] for p in model.priors.values()],
+        )),
     ]  # fmt: skip
     return [(title, _without_empty(*table)) for title, table in found if table[1]]
 
@@ -103,6 +107,12 @@ def correlations(model: Model) -> list[str]:
 def number(value: float) -> str:
     """Give a number as one prints it: to six digits."""
     return f"{value:.6g}" if abs(value) < 1e-4 or abs(value) >= 1e6 else number_text(float(f"{value:.6g}"))
+
+
+def _mode(value: float | tuple[tuple[float, ...], ...]) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(", ".join(number(one) for one in row) for row in value)
+    return number(value)
 
 
 def _parameters(model: Model) -> Table:

@@ -14,7 +14,7 @@ from pkpd.model.expression import Call, Expr, Name, Number, number_text, to_text
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs")
+ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs", "priors")
 
 
 def write(model: Model, path: str | Path | None = None) -> str:
@@ -118,6 +118,8 @@ def _value(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return number_text(value) if math.isfinite(value) else repr(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
     return _text(value)
