@@ -9,13 +9,14 @@ import numpy as np
 
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.beside import exactly
-from pkpd.estimation.individuals import conditional_residuals, effects_of_subjects
+from pkpd.estimation.individuals import classes_of_subjects, conditional_residuals, effects_of_subjects
 from pkpd.estimation.outer import Look
 from pkpd.estimation.precision import Precision
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.uncertainty import wald
 from pkpd.estimation.verdict import Verdict
 from pkpd.likelihood import Problem
+from pkpd.likelihood.mixture import Mixed, most_probable
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.priors import Priors
 
@@ -71,10 +72,14 @@ def assemble(
     residual, _, _ = effects.residual(own_arguments)
     method = {"sandwich": "R,S sandwich", "R": "R inverse", "S": "S inverse", None: "none asked for"}
     how_known = method[estimator.covariance] + (f", {note}" if note and estimator.covariance else "")
+    classes, groups = most_probable(look.marginal), effects_of_subjects(population, look.x, modes)
+    if isinstance(look.marginal, Mixed):
+        groups |= classes_of_subjects(population, look.marginal)
     each, error, how = exactly(population, look.x, look.marginal)
     exact = float(each.sum())
     prior = population.priors
     penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
+    share = _share(population, quantities, look.x, known)
     n = problem.observations.dv.size
     return Outcome(
         coordinates=own,
@@ -99,21 +104,27 @@ def assemble(
         individual=individual,
         typical=typical,
         residual=residual,
-        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).", *_about_priors(prior, likelihood, penalty)),
+        notes=(
+            f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",
+            *_about_priors(prior, likelihood, penalty, dict(zip(own.names, share.tolist(), strict=True))),
+        ),
         prior=np.array([name in prior.names for name in own.names]),
-        prior_share=_share(population, quantities, look.x, known),
+        prior_share=share,
         trace=[("population", value, values) for value, values in trace],
         parts=look.marginal.each if title else each,
-        groups_of_results=effects_of_subjects(population, look.x, modes),
+        groups_of_results=groups,
+        classes=classes,
         columns={"CWRES": conditional_residuals(population, look.x, modes)},
     )
 
 
-def _about_priors(priors: Priors, likelihood: float, penalty: float) -> list[str]:
+def _about_priors(priors: Priors, likelihood: float, penalty: float, share: dict[str, float]) -> list[str]:
     """What a reader of a fit with priors should know."""
     found = []
     if priors.names:
         found.append(f"The objective is -2 log L, {likelihood:.4f}, and -2 log density of the priors, {penalty:.4f}.")
+        parts = [f"{name} {100 * share[name]:.0f} %" for name in priors.names if np.isfinite(share[name])]
+        found += [f"Share of the information that is due to priors: {', '.join(parts)}."] if parts else []
     if priors.held:
         found.append(f"Priors that say nothing, as their quantity is not estimated: {', '.join(priors.held)}.")
     return found
@@ -147,12 +158,14 @@ def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:
     """Put subjects and records, which were taken in `order`, back where the data have them."""
     back, (rows, _) = np.argsort(order), problem.records_of(order)
     parts = None if outcome.parts is None else outcome.parts[back]
+    classes = None if outcome.classes is None else outcome.classes[back]
     return replace(
         outcome,
         individual=outcome.individual[back],
         typical=outcome.typical[back],
         residual=outcome.residual[back],
         parts=parts,
+        classes=classes,
         groups_of_results={
             name: group.isel(subject=back) if "subject" in group.dims else group
             for name, group in outcome.groups_of_results.items()

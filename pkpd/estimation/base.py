@@ -23,6 +23,7 @@ __all__ = ["Estimator", "Outcome", "check_handles"]
 _LEFT_OUT = {
     Feature.STUDENT: "Or leave out t of the output.",
     Feature.PRIORS: "Or leave the priors out: model.replace(priors={}).",
+    Feature.MIXTURE: "Or leave the mixture out: with model.replace(mixture={}) the class is a column MIXNUM of the data.",
 }
 
 
@@ -89,6 +90,8 @@ class Outcome:
         Which quantities have a prior.
     prior_share : (K,) float, optional
         The share of the information on each that is due to priors.
+    classes : (S,) int, optional
+        The class of a mixture in which each subject is most probably, counted from 0: that of PRED and IPRED.
     """
 
     coordinates: Coordinates
@@ -115,6 +118,7 @@ class Outcome:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     prior: np.ndarray | None = None
     prior_share: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def check_handles(estimator: Estimator, problem: Problem) -> None:

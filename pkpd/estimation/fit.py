@@ -256,8 +256,9 @@ def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> t
     """Put starting values and fixed parameters into the model; give the residual parameters to hold besides."""
     residual = {name: output.name for output in model.outputs.values() for name in output.residual_names}
     variances = model.variance_names
-    known = [*model.parameters, *residual, *variances]
-    for name in [*start, *fixed]:
+    shares = [f"share.{name}" for name in list(model.mixture)[:-1]]
+    free = [*model.parameters, *residual, *variances]
+    for name, known in [*((one, [*free, *shares]) for one in start), *((one, free) for one in fixed)]:
         if name not in known:
             raise MismatchError(
                 f"`{name}` is nothing that can be estimated.",
@@ -269,7 +270,9 @@ def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> t
     for name in start.keys() & residual.keys():
         output, term = residual[name], name.rsplit(".", 1)[1]
         outputs[output] = replace(outputs[output], **{term: float(start[name])})
-    model = model.set({name: value for name, value in start.items() if name in (*model.parameters, *variances)})
+    model = model.set(
+        {name: value for name, value in start.items() if name in (*model.parameters, *variances, *shares)}
+    )
     if outputs != dict(model.outputs):
         model = model.replace(outputs=outputs)
     own = [name for name in fixed if name in model.parameters or name in variances]

@@ -32,9 +32,7 @@ class FO(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    handles: ClassVar[frozenset[Feature]] = frozenset(
-        {Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS, Feature.PRIORS}
-    )
+    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.CENSORING, Feature.STUDENT}
 
     @property
     def title(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pkpd.errors import CannotFit
 from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.quantities import Quantities
 
@@ -135,4 +136,11 @@ def hold(quantities: Quantities, number: int) -> Held:
                 if place == number:
                     return Held(place=place, first=at, row=i, column=j)
         at += group.count
-    raise IndexError(number)
+    if quantities.mixture is not None and quantities.mixture.count > 1:
+        raise CannotFit(
+            "it cannot hold a share of a mixture of more than two classes.",
+            where="Profile(parameters=...)",
+            expected="Other quantities, or a mixture of two classes.",
+            remedy="Name those to profile, or use bootstrap() or sir().",
+        )
+    return Held(place=number)

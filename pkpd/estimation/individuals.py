@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.likelihood.mixture import Mixed
 from pkpd.likelihood.modes import Modes
 from pkpd.likelihood.population import Population
 from pkpd.schema import describe
@@ -13,7 +14,7 @@ from pkpd.schema import describe
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["conditional_residuals", "effects_of_subjects", "shrinkage"]
+__all__ = ["classes_of_subjects", "conditional_residuals", "effects_of_subjects", "shrinkage"]
 
 #: Numbers in the matrices of the subjects that are decorrelated together.
 _AT_ONCE = 4_000_000
@@ -58,6 +59,20 @@ def effects_of_subjects(population: Population, x: np.ndarray, modes: Modes) -> 
         "omega": dataset("omega", omega, {"effect": names, "effect_": names}),
         "etas": dataset("etas", etas, {"subject": people, "effect": names}),
     }
+
+
+def classes_of_subjects(population: Population, found: Mixed) -> dict[str, xr.Dataset]:
+    """Give the group ``mixture`` of a fit."""
+    import xarray as xr
+
+    assert population.mixture is not None
+    names = np.array(population.mixture.names)
+    columns = {
+        "probability": (("subject", "class"), found.probability),
+        "most_probable": (("subject",), names[found.probability.argmax(axis=1)]),
+    }
+    made = {name: (dims, column, describe("mixture", name)) for name, (dims, column) in columns.items()}
+    return {"mixture": xr.Dataset(made, {"subject": np.array(population.problem.subjects), "class": names})}
 
 
 def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:

@@ -20,7 +20,7 @@ from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
-from pkpd.likelihood.population import Population
+from pkpd.likelihood.population import Mixture, Population
 from pkpd.likelihood.priors import Priors
 from pkpd.streams import addresses
 
@@ -30,6 +30,8 @@ __all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
 _FLAT = 0.01
 #: A variance below this says that nobody differs.
 _NOTHING = 1e-6
+#: A share of a mixture below this says that nobody is in the class.
+_NOBODY = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,6 @@ class ForPopulations(ABC):
         Feature.CENSORING,
         Feature.OCCASIONS,
         Feature.STUDENT,
-        Feature.PRIORS,
     })  # fmt: skip
 
     covariance: CovarianceMethod | None = "sandwich"
@@ -103,7 +104,14 @@ class ForPopulations(ABC):
         df = [output.t for output in problem.model.outputs.values()]
         density = Density.of(problem.observations, problem.residuals, method=self.censoring, df=df)
         priors = Priors.of(problem.model, effects)
-        return Population(problem=problem, effects=effects, density=density, threads=self.threads, priors=priors)
+        return Population(
+            problem=problem,
+            effects=effects,
+            density=density,
+            threads=self.threads,
+            priors=priors,
+            mixture=Mixture.of(problem.model),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +127,8 @@ class PopulationEstimator(ForPopulations):
     max_iterations : int
         0 evaluates at the starting values.
     """
+
+    handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS, Feature.MIXTURE}
 
     tolerance: float = 1e-6
     max_iterations: int = 500
@@ -140,9 +150,8 @@ class PopulationEstimator(ForPopulations):
         """Give the approximation to maximise, or refuse what it cannot honour."""
 
     def _run(self, population: Population) -> Outcome:
-        effects = population.effects
-        quantities, outer = Quantities.of(effects), Outer(population, self.approximation(population))
-        start = np.concatenate([effects.start, effects.covariance.start])
+        quantities, outer = Quantities.of(population), Outer(population, self.approximation(population))
+        start = population.start
         lower, upper = quantities.limits()
         check_start(population, outer(start))
         with progress("Searching") as tick:
@@ -168,7 +177,8 @@ def check_start(population: Population, first: Look) -> None:
     zero = np.zeros((len(problem.subjects), len(population.effects.names)))
     k = len(population.effects.typical)
     values, _ = population.effects.natural(population.effects.arguments(first.x[:k], zero), problem.program.parameters)
-    problem.predict(values).raise_failures()
+    for own in population.classes:
+        own.problem.predict(values).raise_failures()
     who = ", ".join(problem.subjects[s] for s in lost[:5]) + (f" and {lost.size - 5} more" if lost.size > 5 else "")
     raise CannotFit(
         f"the records of {who} have no likelihood at the starting values.",
@@ -191,7 +201,8 @@ def _judge(
     steep = float(np.abs(gradient * errors)[~at_bound].max(initial=0.0))
     natural = quantities.natural(found.x)[own.free]
     vanished = [n.startswith(("iiv.", "iov.")) and "," not in n and v < _NOTHING for n, v in zip(free, natural)]
-    bounds = tuple(name for name, *is_at in zip(free, at_bound, vanished, strict=True) if any(is_at))
+    empty = [n.startswith("share.") and min(v, 1 - v) < _NOBODY for n, v in zip(free, natural)]
+    bounds = tuple(name for name, *is_at in zip(free, at_bound, vanished, empty, strict=True) if any(is_at))
     status, message = Status.CONVERGED, "The search ended at a minimum."
     if estimator.max_iterations == 0:
         status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
@@ -208,6 +219,8 @@ def _judge(
         message = f"At a bound: {', '.join(bounds)}."
         if any(vanished):
             message += " A variance that has run to 0 is best taken out of the model (iiv = 0)."
+        if any(empty):
+            message += " A class in which nobody is left is best taken out of the mixture."
     eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
     usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
     return Verdict(

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from pkpd.estimation.outer import Look
+from pkpd.estimation.outer import Penalised
 
 __all__ = ["CovarianceMethod", "Precision", "find_precision"]
 
@@ -48,7 +48,7 @@ class Precision:
 
 
 def find_precision(
-    look: Callable[[np.ndarray], Look],
+    look: Callable[[np.ndarray], Penalised],
     x: np.ndarray,
     free: np.ndarray,
     method: CovarianceMethod,

@@ -76,9 +76,9 @@ class Recalled:
         Such a variance has no slope on its logarithm: a search would never find it again.
         """
         effects, again = self.population.effects, x.copy()
-        k = len(effects.typical)
+        k, q = len(effects.typical), len(effects.covariance.start)
         diagonal = np.array([row == column for _, row, column in effects.covariance.elements], dtype=bool)
-        gone = np.flatnonzero(diagonal & (x[k:] < effects.covariance.start - _GONE))
+        gone = np.flatnonzero(diagonal & (x[k : k + q] < effects.covariance.start - _GONE))
         again[k + gone] = effects.covariance.start[gone]
         return again, bool(gone.size)
 
@@ -137,7 +137,7 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
     population = estimator.population(problem)
-    quantities = Quantities.of(population.effects)
+    quantities = Quantities.of(population)
     x = quantities.outer(table["value"].values)
     objective = Outer(population, estimator.approximation(population))(x).objective
     if not abs(objective - fit.ofv) <= _SAME * max(1.0, abs(fit.ofv)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.stochastic import Search
 from pkpd.estimation.verdict import Status, Verdict
+from pkpd.likelihood import Feature
 from pkpd.likelihood.marginal import foce
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.quadrature import quadrature
@@ -71,6 +73,8 @@ class SAEM(ForPopulations):
     5
     """
 
+    handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS}
+
     seed: int | None = None
     chains: int = 3
     burn: int = 300
@@ -93,7 +97,7 @@ class SAEM(ForPopulations):
     def _run(self, population: Population) -> Outcome:
         _check_subjects(population)
         effects = population.effects
-        quantities = Quantities.of(effects)
+        quantities = Quantities.of(population)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
         approximation = partial(quadrature, nodes=_NODES) if few else foce
         start = np.concatenate([effects.start, effects.covariance.start])

@@ -26,6 +26,8 @@ def lay_out(problem: Problem, estimator: Any, outcome: Outcome, attrs: Mapping[s
     """Give the tree of a fit; `attrs` are added to those of the root."""
     import xarray as xr
 
+    if outcome.classes is not None:
+        problem = problem.in_class(outcome.classes)
     ipred = _predict(problem, outcome, outcome.individual)
     alike = outcome.typical is outcome.individual
     pred = ipred if alike else _predict(problem, outcome, outcome.typical)

@@ -32,6 +32,7 @@ class Feature(Enum):
     STUDENT = "residual errors that follow Student's t"
     OCCASIONS = "differences between occasions (iov)"
     PRIORS = "priors"
+    MIXTURE = "a mixture of sub-populations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from pkpd.likelihood.density import Density, Terms
 from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.priors import Priors
 from pkpd.likelihood.problem import Problem
+from pkpd.model import Model
 
-__all__ = ["Curvature", "Population", "Slopes"]
+__all__ = ["Curvature", "Mixture", "Population", "Slopes"]
 
 #: Step of the differences of first derivatives, beside an argument of size 1.
 _STEP = 1e-2
@@ -65,6 +66,39 @@ class Curvature:
     hessian: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Classes of people.
+
+    Parameters
+    ----------
+    names : tuple of str
+        C of them.
+    start : (C - 1,) float
+        Logarithms of the ratios of the shares to the last, before the fit.
+    """
+
+    names: tuple[str, ...]
+    start: np.ndarray
+
+    @classmethod
+    def of(cls, model: Model) -> Mixture | None:
+        """Give that of a model, if it has one."""
+        shares = np.array(list(model.shares.values()))
+        return cls(names=tuple(model.shares), start=np.log(shares[:-1] / shares[-1])) if len(shares) else None
+
+    @property
+    def count(self) -> int:
+        """How many numbers describe the shares."""
+        return len(self.start)
+
+    def shares(self, ratios: np.ndarray) -> np.ndarray:
+        """Give the share of every class, (C,), at the logarithms of their ratios (C - 1,)."""
+        logs = np.append(ratios, 0.0)
+        parts = np.exp(logs - logs.max())
+        return parts / parts.sum()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Population:
     """A problem, the effects of its model, and the density of its records.
@@ -78,6 +112,8 @@ class Population:
         Of the engine.
     priors : Priors
         What was known before.
+    mixture : Mixture or None
+        The classes of people, of which `problem` shows the first.
     """
 
     problem: Problem
@@ -85,6 +121,22 @@ class Population:
     density: Density
     threads: int | None = None
     priors: Priors = field(default_factory=Priors)
+    mixture: Mixture | None = None
+
+    @property
+    def start(self) -> np.ndarray:
+        """The outer parameters before the fit, (X,): typical values, the numbers of Omega, and those of the shares."""
+        of_shares = np.zeros(0) if self.mixture is None else self.mixture.start
+        return np.concatenate([self.effects.start, self.effects.covariance.start, of_shares])
+
+    @property
+    def classes(self) -> tuple[Population, ...]:
+        """The same as if everybody were in each class of the mixture; itself where there is none."""
+        return tuple(self.of_class(k) for k in range(len(self.mixture.names))) if self.mixture else (self,)
+
+    def of_class(self, number: int) -> Population:
+        """Give the same as if everybody were in one class, counted from 0."""
+        return replace(self, problem=self.problem.in_class(number), mixture=None)
 
     @property
     def subject(self) -> np.ndarray:

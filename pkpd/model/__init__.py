@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pkpd.model.equation import Equations, parse_equations, parse_expression
 from pkpd.model.expression import Call, Expr, Name, Number
+from pkpd.model.mixture import Class
 from pkpd.model.model import Check, Model, Need, State
 from pkpd.model.omega import Block, Omega
 from pkpd.model.output import Output
@@ -15,6 +16,7 @@ __all__ = [
     "Block",
     "Call",
     "Check",
+    "Class",
     "Constant",
     "Covariate",
     "Equations",

@@ -96,6 +96,10 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Parts:
             )
     for key in ROWS:
         joined[key] = _join_rows(key, first[key], second[key], findings)
+    joined["mixture"] = first["mixture"] or second["mixture"]
+    if second["mixture"] and second["mixture"] != joined["mixture"]:
+        findings.append(Finding(code="join", what="both models have a mixture, and not the same.",
+                                remedy="Make them the same: a person is in one class of one mixture."))  # fmt: skip
     joined["priors"] = _join_rows("priors", first["priors"], second["priors"], findings)
     joined["blocks"] = first["blocks"] + tuple(block for block in second["blocks"] if block not in first["blocks"])
     joined["checks"] = first["checks"] + tuple(check for check in second["checks"] if check not in first["checks"])

@@ -13,52 +13,19 @@ from typing import Any, TypeVar
 from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
+from pkpd.model.mixture import Class, shares, with_classes, with_shares
 from pkpd.model.omega import Block, Omega, Varying, variance_names, with_block_variances, with_fixed, with_variances
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.prior import Prior
 from pkpd.model.route import Route
+from pkpd.model.small import Check, Need, State
 
 __all__ = ["Check", "Model", "Need", "Places", "State"]
 
 Places = Mapping[tuple[str, ...], tuple[Source, Place]]
 Resolve = Callable[[str], str]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A state of the differential equations; an empty unit is not known yet."""
-
-    name: str
-    unit: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """A name that a part expects from the model it is joined to."""
-
-    name: str
-    unit: str = "1"
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A number that the source of a model prints, or that was computed once and must stay.
-
-    `dose` is a regimen as text, `that` what is looked at (such as ``"cmax(cp)"``), `equals` its value in `unit`
-    within the relative tolerance `rtol`, for a person with these `covariates`; `where` tells where it is printed.
-    """
-
-    dose: str
-    that: str
-    equals: float
-    unit: str = "1"
-    rtol: float = 1e-3
-    where: str = ""
-    covariates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
@@ -80,7 +47,7 @@ class Model:
         What the model is called, and where it comes from.
     time_unit, amount_unit
         Units of time and of doses.
-    covariates, constants, parameters, blocks, routes, states, outputs, needs, priors, checks
+    covariates, constants, parameters, blocks, routes, states, outputs, needs, priors, mixture, checks
         The rows, in their order. `blocks` holds the correlated ETAs; see `omega`.
     assignments, derivatives, initials
         The equations; assignments in the order in which they are computed.
@@ -112,6 +79,7 @@ class Model:
     outputs: Mapping[str, Output] = field(default_factory=dict)
     needs: Mapping[str, Need] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)
+    mixture: Mapping[str, Class] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     places: Places = field(default_factory=dict)
 
@@ -152,7 +120,7 @@ class Model:
                     expected=f"Parts: {', '.join(known)}, equations.",
                     remedy=suggestion(key, known),
                 )
-        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs", "priors")
+        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs", "priors", "mixture")
         for key, one in known.items():
             value = (
                 parts[key] if key in parts else one.default_factory() if callable(one.default_factory) else one.default
@@ -166,6 +134,7 @@ class Model:
             object.__setattr__(self, key, value)
         from pkpd.model.dimension import state_units
 
+        object.__setattr__(self, "covariates", with_classes(self.covariates, self.mixture))
         self._set_rows(with_block_variances(self._varying, self.blocks))
         units = state_units(self)
         states = {
@@ -214,6 +183,11 @@ class Model:
         """What is called ``"iiv.cl"``, ``"iiv.v,cl"`` (a covariance in a block) and ``"iov.cl"``: kind, row, column."""
         return variance_names(self.omega, self._varying)
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of every class of the mixture; a fit and `set` call them ``"share.fast"``, all but the last."""
+        return shares(self.mixture)
+
     @cached_property
     def text(self) -> str:
         """The model as canonical TOML: includes resolved, every unit said, nothing left to chance."""
@@ -253,21 +227,25 @@ class Model:
         """
         parameters, constants, outputs = dict(self.parameters), dict(self.constants), dict(self.outputs)
         residuals = [name for output in outputs.values() for name in output.residual_names]
-        variances = self.variance_names
+        variances, new_shares = self.variance_names, {}
+        of_classes = {f"share.{name}": name for name in list(self.mixture)[:-1]}
         changed: dict[tuple[str, ...], float] = {}
         for name, value in {**(values or {}), **more}.items():
             if name in variances:
                 changed[variances[name]] = float(value)
             elif name in parameters:
                 parameters[name] = replace(parameters[name], typical=float(value))
+            elif name in of_classes:
+                new_shares[of_classes[name]] = float(value)
             elif name in constants:
                 constants[name] = replace(constants[name], value=float(value))
             elif name in residuals:
                 output, _, key = name.rpartition(".")
                 outputs[output] = replace(outputs[output], **{key: float(value)})
             else:
-                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances])
-        copy = self._with(parameters=parameters, constants=constants, outputs=outputs)
+                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances, *of_classes])
+        mixture = with_shares(self.mixture, new_shares)
+        copy = self._with(parameters=parameters, constants=constants, outputs=outputs, mixture=mixture)
         rows, blocks = with_variances(copy._varying, self.blocks, changed)
         copy._set_rows(rows)
         return copy._with(blocks=blocks)

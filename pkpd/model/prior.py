@@ -15,7 +15,9 @@ from pkpd.model.finder import Finder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Prior", "prior_findings", "renamed"]
+    from pkpd.model.rows import Row
+
+__all__ = ["Prior", "prior_findings", "read_prior", "renamed"]
 
 KINDS = ("iiv", "iov")
 
@@ -115,6 +117,20 @@ class Prior:
         return full
 
 
+def read_prior(row: Row, name: str) -> Prior | None:
+    """Read a row of ``[priors]``."""
+    row.needed("value", "A prior has a value: `cl = { value = 3.0, sd = 0.2 }`.")
+    block = isinstance(row.content.get("value"), list)
+    return row.make(
+        Prior,
+        name=name,
+        value=row.triangle("value") if block else row.number("value", 1.0),
+        sd=row.number("sd"),
+        df=row.number("df"),
+        source=row.text("source"),
+    )
+
+
 def renamed(priors: Mapping[str, Prior], new: Callable[[str], str]) -> dict[str, Prior]:
     """Give priors under the new names of what they are on."""
     found = {}
@@ -137,7 +153,8 @@ def prior_findings(parts: Mapping[str, Any]) -> Iterator[Finding]:
     residual = {name: output for output in parts["outputs"].values() for name in output.residual_names}
     blocks = {frozenset(block.parameters): block for block in parts["blocks"]}
     inside = {name: block for block in parts["blocks"] for name in block.parameters}
-    varied = [p.name for p in parameters.values() if p.iiv > 0 and p.name not in inside]
+    rows = {**parts["outputs"], **parameters}
+    varied = [name for name, row in rows.items() if getattr(row, "iiv", 0.0) > 0 and name not in inside]
     groups = [f"iiv.{name}" for name in varied] + [f"iiv.{','.join(b.parameters)}" for b in parts["blocks"]]
     groups += [f"iov.{p.name}" for p in parameters.values() if p.iov > 0]
     known = [*parameters, *residual, *groups]

@@ -12,11 +12,12 @@ from pkpd.errors import Finding, ModelError, ModelSyntaxError, PkpdError, raise_
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.include import include
 from pkpd.model.locate import Located
+from pkpd.model.mixture import read_class
 from pkpd.model.model import Check, Model, Need, State
 from pkpd.model.omega import Block, Varying
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
-from pkpd.model.prior import Prior
+from pkpd.model.prior import read_prior
 from pkpd.model.route import INPUT_EXPRESSIONS, Input, Route
 from pkpd.model.rows import Reading, Row
 
@@ -168,7 +169,8 @@ def _fields(
         "states": _state,
         "outputs": _output,
         "needs": _need,
-        "priors": _prior,
+        "priors": read_prior,
+        "mixture": read_class,
     }
     included = dict(top.table("include"))
     for key, maker in makers.items():
@@ -295,21 +297,6 @@ def _state(row: Row, name: str) -> State | None:
 
 def _need(row: Row, name: str) -> Need | None:
     return row.make(Need, name=name, unit=row.text("unit", "1"), label=row.text("label"))
-
-
-def _prior(row: Row, name: str) -> Prior | None:
-    row.needed("value", "A prior has a value: `cl = { value = 3.0, sd = 0.2 }`.")
-    value = row._get("value", (int, float, list), "A number, or the rows of a lower triangle,", 1.0)
-    if isinstance(value, list):
-        value = row.triangle("value")
-    return row.make(
-        Prior,
-        name=name,
-        value=value if isinstance(value, tuple) else row.number("value", 1.0),
-        sd=row.number("sd"),
-        df=row.number("df"),
-        source=row.text("source"),
-    )
 
 
 def _output(row: Row, name: str) -> Output | None:

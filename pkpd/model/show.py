@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Table = tuple[list[str], list[list[str]]]
 WIDTH = 100
 LONG_SOURCE = 24  # a longer one goes below the table
-RIGHT = {"typical", "value", "reference", "CV %", "IOV %", "RSE %", "dvid", "cmt"}
+RIGHT = {"typical", "value", "share", "reference", "CV %", "IOV %", "RSE %", "dvid", "cmt"}
 
 
 def show(model: Model) -> str:
@@ -82,6 +82,11 @@ def tables(model: Model) -> list[tuple[str, Table]]:
             ["name", "unit", "dvid", "residual error", "label"],
             [[o.name, _unit(o.unit), "" if o.dvid is None else str(o.dvid), o.law, o.label]
              for o in model.outputs.values()],
+        )),
+        ("Mixture", (
+            ["name", "share", "label", "source"],
+            [[name, number(share), model.mixture[name].label, model.mixture[name].source]
+             for name, share in model.shares.items()],
         )),
         ("Priors", (
             ["name", "value", "known", "source"],

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkpd.model.expression import Call, Expr, Name, Number, number_text, to_text
+from pkpd.model.mixture import MIXNUM
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs", "priors")
+ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs", "priors", "mixture")
 
 
 def write(model: Model, path: str | Path | None = None) -> str:
@@ -48,7 +49,7 @@ def _lines(model: Model) -> Iterator[str]:
         yield from (f"{key} = {_text(value)}" for key, value in sorted(model.source.items()))
     yield from ("", "[units]", f"time = {_text(model.time_unit)}", f"amount = {_text(model.amount_unit)}")
     for key in ROWS:
-        rows = getattr(model, key)
+        rows = {name: row for name, row in getattr(model, key).items() if not (model.mixture and name == MIXNUM)}
         if rows:
             yield from ("", f"[{key}]")
             yield from (f"{_key(name)} = {_row(row)}" for name, row in rows.items())

@@ -180,6 +180,8 @@ def test_standard_errors_and_shares(covariance):
         np.testing.assert_allclose(fit.covariance["covariance"], wanted, atol=1e-3 * np.abs(wanted).max())
         share = slopes @ np.linalg.inv(information) @ known(x) @ np.linalg.inv(slopes)
         np.testing.assert_allclose(fit.estimates["prior_share"], np.diagonal(share), atol=2e-3)
+    shown = ", ".join(f"{name} {100 * value(fit, name, 'prior_share'):.0f} %" for name in ("a", "c", "y.add"))
+    assert f"due to priors: {shown}, iiv.a " in fit.attrs["notes"]
     # Of c the prior tells nearly all: each of the three says the SD of the prior at most.
     own = fit.estimates.sel(parameter="c")
     assert 0.013 < float(own["transformed_se"]) < 0.0201
@@ -307,6 +309,18 @@ def test_a_prior_on_what_is_held_is_said_to_say_nothing():
     fit = pkpd.fit(model(), data, pkpd.FOCE(), fixed=["a", "y.add"])
     assert "Priors that say nothing, as their quantity is not estimated: a, y.add." in fit.attrs["notes"]
     assert not bool(fit.estimates["prior"].sel(parameter="a"))
+    held = pkpd.fit(model(), data, pkpd.FOCE(max_iterations=0), fixed=["iiv.a", "iiv.b", "iiv.b,a"])
+    assert "Priors that say nothing, as their quantity is not estimated: iiv.b,a." in held.attrs["notes"]
+    assert held.estimates["prior"].values.tolist() == [True, False, True, True, False, False, False]
+
+
+def test_a_prior_on_how_residual_errors_differ():
+    _, data = observed()
+    own = Model(
+        TEXT.replace("add = 0.7", "add = 0.7, iiv = 0.1").replace("PRIORS", '"iiv.y" = { value = 0.2, df = 1e6 }')
+    )
+    fit = pkpd.fit(own, data, pkpd.Laplace(covariance=None))
+    assert value(fit, "iiv.y") == pytest.approx(0.2, rel=1e-3)
 
 
 @pytest.mark.parametrize("estimator", [pkpd.Individual(), pkpd.Pooled()])

@@ -107,7 +107,7 @@ GOLDEN = [
         "    [rotes]\n"
         "    ^\n"
         "  Keys: units, title, reference, tags, source, name, include, covariates, constants, parameters, routes, "
-        "states, outputs, needs, priors, omega, checks, dynamics. Did you mean `routes`?",
+        "states, outputs, needs, priors, mixture, omega, checks, dynamics. Did you mean `routes`?",
     ),
 ]  # fmt: skip
 
