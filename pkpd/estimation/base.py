@@ -23,7 +23,7 @@ __all__ = ["Estimator", "Outcome", "check_handles"]
 _LEFT_OUT = {
     Feature.STUDENT: "Or leave out t of the output.",
     Feature.PRIORS: "Or leave the priors out: model.replace(priors={}).",
-    Feature.MIXTURE: "Or leave the mixture out: with model.replace(mixture={}) the class is a column MIXNUM of the data.",
+    Feature.MIXTURE: "Or leave the mixture out: model.replace(mixture={}) reads a column MIXNUM.",
 }
 
 
