@@ -17,14 +17,12 @@ import pkpd
 from pkpd.data import Dataset, read_data
 from pkpd.estimation import SAEM, Quadrature
 
-PUBLIC = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not PUBLIC.exists(), reason="the public data sets are not there")
+DATA = Path(__file__).parents[2] / "fits" / "theophylline_individual" / "data.csv"
 
 
 @lru_cache
 def theophylline() -> Dataset:
-    """The public file, as it comes."""
-    return read_data(PUBLIC / "theo_sd.csv")
+    return read_data(DATA, units={"TIME": "h", "AMT": "mg", "DV": "mg/L", "WT": "kg"})
 
 
 @lru_cache
