@@ -45,7 +45,7 @@ PRINTED = {
     ("additive", Quadrature(nodes=25)): -1.990,
 }
 #: The same example under other laws, each variance 0.1: the test suite of the nlmixr2 project (GitHub,
-#: nlmixr2/nlmixr2est, tests/testthat, Wang2007), where the first values are those of NONMEM's FO, FOCE, FOCE-I. A log-normal law
+#: nlmixr2/nlmixr2est, tests/testthat, Wang2007), where values are those of NONMEM: FO, FOCE, FOCE-I. A log-normal law
 #: counts the logarithms of observations there, as log y changes into y: 2 sum log y more than here.
 SD = repr(0.1**0.5)
 OTHER_LAWS = {
