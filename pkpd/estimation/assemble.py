@@ -94,12 +94,19 @@ def assemble(
         individual=individual,
         typical=typical,
         residual=residual,
-        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",),
+        notes=(f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).", *_unknown(known, verdict)),
         trace=[("population", value, values) for value, values in trace],
         parts=look.marginal.each if title else each,
         groups_of_results=effects_of_subjects(population, look.x, modes),
         columns={"CWRES": conditional_residuals(population, look.x, modes)},
     )
+
+
+def _unknown(known: Precision | None, verdict: Verdict) -> tuple[str, ...]:
+    """Say why there are no standard errors, where the verdict does not."""
+    if known is None or not known.reason or known.reason in verdict.message:
+        return ()
+    return (f"There are no standard errors: {known.reason}.",)
 
 
 def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:
