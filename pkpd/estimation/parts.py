@@ -150,7 +150,7 @@ def _spread(fit: Fit, rows: dict[str, Estimate], name: str, transforms: dict[str
             estimate=estimate, kind=kind, who=f"{first}, {second}", measure="correlation", size=size, lower=np.nan,
             upper=np.nan, unit="", shrinkage=(), shrinkage_variance=(),
         )  # fmt: skip
-    scale = transforms.get(who, "none")
+    scale = transforms.get(who, "log")  # an output: its residual SD is multiplied by exp(eta)
     measures = [_coefficient(v) if scale == "log" else v**0.5 for v in (estimate.value, estimate.lower, estimate.upper)]
     unit = "" if scale == "log" else rows[who].unit if scale == "none" else f"{scale} scale"
     effects = fit["omega"]
@@ -159,15 +159,17 @@ def _spread(fit: Fit, rows: dict[str, Estimate], name: str, transforms: dict[str
     by_sd, by_variance = (
         tuple(float(effects[form].sel(effect=e)) for e in mine) for form in ("shrinkage", "shrinkage_variance")
     )
+    shown = who if who in transforms else f"{who} (residual SD)"
     return Spread(
-        estimate=estimate, kind=kind, who=who, measure=CV if scale == "log" else "SD", size=measures[0],
+        estimate=estimate, kind=kind, who=shown, measure=CV if scale == "log" else "SD", size=measures[0],
         lower=measures[1], upper=measures[2], unit=unit, shrinkage=by_sd, shrinkage_variance=by_variance,
     )  # fmt: skip
 
 
 def _coefficient(variance: float) -> float:
     """Coefficient of variation of a log-normal quantity, percent."""
-    return float(100 * np.sqrt(np.expm1(variance)))
+    with np.errstate(over="ignore"):  # the upper end of an interval that says nothing is infinite
+        return float(100 * np.sqrt(np.expm1(variance)))
 
 
 def _epsilon(fit: Fit) -> dict[str, float]:

@@ -55,7 +55,7 @@ def random_part(fit: Fit) -> str:
     said = []
     for kind, words in (("iiv", "Between people"), ("iov", "Between the occasions of one person")):
         mine = [spread for spread in sorted_.variability if spread.kind == kind]
-        names = [f"{s.who} ({_SCALES.get(scale := transforms[s.who], f'normal on a {scale} scale')})"
+        names = [f"{s.who} ({_SCALES.get(scale := transforms.get(s.who, 'log'), f'normal on a {scale} scale')})"
                  for s in mine if s.measure != "correlation"]  # fmt: skip
         pairs = [s.who.replace(", ", " with ") for s in mine if s.measure == "correlation"]
         if names:

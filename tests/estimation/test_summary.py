@@ -25,12 +25,14 @@ def test_what_is_printed_of_a_population():
     fit = theophylline(pkpd.FOCE())
     text = str(fit)
     for said in (
-        "Status: converged.", "by FOCE with interaction (the objective)  116.8034", "(exact)        118.1224  ± 0.0021",
+        "Status: converged.", "by FOCE with interaction (the objective)  116.8034", "(exact)", "± ",
         "Without n log(2 pi), here 242.5998, as NONMEM prints it", "rank 7, condition number 1.7", "95 % CI",
         "R,S sandwich",
         "CV: of a log-normal parameter, sqrt(exp(variance) - 1)", "1 - SD / omega and as 1 - variance / omega^2",
     ):  # fmt: skip
         assert said in text, said
+    exact, error = (float(fit.verdict[name].item()) for name in ("marginal", "marginal_error"))
+    assert re.search(rf"\(exact\) +{exact:.4f}  ± {error:.2g}\n", text)
     typical, _, spread = text.partition("Between people")
     assert rows(typical)["cl"][1:3] == ["L/h", "2.752"]
     line = rows(spread)["cl"]
@@ -135,3 +137,14 @@ def test_the_report_holds_the_same():
     model = next(section for section in content.sections if section.title == "Model")
     said = " ".join(block.text for block in model.blocks if hasattr(block, "text"))
     assert "Between people vary ka (log-normal), cl (log-normal), v (log-normal), independently." in said
+
+
+def test_a_residual_sd_that_differs_between_people():
+    """Its random effect multiplies: the variance is shown as a CV, like that of a log-normal parameter."""
+    model = pkpd.Model(ORANGE.replace("add = 8", "add = 8, iiv = 0.05"))
+    fit = pkpd.fit(model, trees("orange"), pkpd.FOCE(covariance="R", max_iterations=2))
+    spread = next(one for one in parts(fit).variability if one.estimate.name == "iiv.girth")
+    assert (spread.who, spread.measure, len(spread.shrinkage)) == ("girth (residual SD)", "CV %", 1)
+    assert "girth (residual SD)" in str(fit) and "girth (residual SD) (log-normal)" in str(
+        [getattr(block, "text", "") for section in describe(fit).sections for block in section.blocks]
+    )
