@@ -106,6 +106,7 @@ def assemble(
         residual=residual,
         notes=(
             f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",
+            *_unknown(known, verdict),
             *_about_priors(prior, likelihood, penalty, dict(zip(own.names, share.tolist(), strict=True))),
         ),
         prior=np.array([name in prior.names for name in own.names]),
@@ -152,6 +153,13 @@ def _share(population: Population, quantities: Quantities, x: np.ndarray, known:
     mixed[np.ix_(moved, moved)] = np.linalg.solve(known.r, prior[np.ix_(moved, moved)])
     share[free] = np.diagonal(to_table @ mixed @ np.linalg.inv(to_table))
     return share
+
+
+def _unknown(known: Precision | None, verdict: Verdict) -> tuple[str, ...]:
+    """Say why there are no standard errors, where the verdict does not."""
+    if known is None or not known.reason or known.reason in verdict.message:
+        return ()
+    return (f"There are no standard errors: {known.reason}.",)
 
 
 def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:

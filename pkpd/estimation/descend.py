@@ -73,6 +73,7 @@ def descend(
     most: int,
     watch: Callable[[int, float], None] | None = None,
     hessian: np.ndarray | None = None,
+    size: np.ndarray | None = None,
 ) -> Descent:
     """Go down from a start.
 
@@ -92,12 +93,15 @@ def descend(
         Told the iteration and the objective.
     hessian : (X, X) float, optional
         Second derivatives near the start, positive definite, in place of the first guess.
+    size : (X,) float, optional
+        What counts as a change of each by 1; 1 when left out, as suits logarithms.
     """
+    size = np.ones(len(start)) if size is None else size
     x = np.clip(start, lower, upper)
     here = look(x)
     trace = [(here.objective, x.copy())]
     gradient, reset = here.gradient, hessian is None
-    hessian = _first_guess(here.information) if hessian is None else hessian
+    hessian = _first_guess(here.information, size) if hessian is None else hessian
     for iteration in range(most + 1):
         free = ~(((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0)))
         direction = np.zeros_like(x)
@@ -110,13 +114,13 @@ def descend(
                            reason="", trace=trace)  # fmt: skip
         if iteration == most:
             break
-        there, step = _search(look, x, here, gradient, direction, lower, upper)
+        there, step = _search(look, x, here, gradient, direction, lower, upper, size)
         if there is None:
             if reset:
                 return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
                                settled=decrement <= 100 * tolerance, reason="no step leads further down",
                                trace=trace)  # fmt: skip
-            hessian, reset = _first_guess(here.information), True
+            hessian, reset = _first_guess(here.information, size), True
             continue
         x = x + step
         here = there
@@ -128,11 +132,11 @@ def descend(
                    reason=f"{most} iterations were not enough", trace=trace)  # fmt: skip
 
 
-def _first_guess(information: np.ndarray) -> np.ndarray:
-    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1."""
-    values, vectors = np.linalg.eigh(2 * np.nan_to_num(information))
+def _first_guess(information: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1 in its size."""
+    values, vectors = np.linalg.eigh(2 * np.nan_to_num(information) * np.outer(size, size))
     values = np.maximum(values, max(1e-6 * values[-1], 1.0) if len(values) else 1.0)
-    return (vectors * values) @ vectors.T
+    return (vectors * values) @ vectors.T / np.outer(size, size)
 
 
 def _search(
@@ -143,9 +147,10 @@ def _search(
     direction: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    size: np.ndarray,
 ) -> tuple[Point | None, np.ndarray]:
-    """Take the longest share of a direction, no step beyond `_LONGEST`, that leads down enough."""
-    share = min(1.0, _LONGEST / max(float(np.abs(direction).max()), 1e-300))
+    """Take the longest share of a direction, no step beyond `_LONGEST` sizes, that leads down enough."""
+    share = min(1.0, _LONGEST / max(float(np.abs(direction / size).max()), 1e-300))
     while share > _SHORTEST:
         step = np.clip(x + share * direction, lower, upper) - x
         slope = float(gradient @ step)

@@ -156,8 +156,9 @@ class PopulationEstimator(ForPopulations):
         check_start(population, outer(start))
         with progress("Searching") as tick:
             found = descend(
-                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick()
-            )
+                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick(),
+                size=quantities.size(start),
+            )  # fmt: skip
             at_bound = (found.x <= lower) | (found.x >= upper)
             known = None
             if self.covariance is not None and np.isfinite(found.point.objective):

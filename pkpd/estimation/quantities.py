@@ -42,6 +42,7 @@ class Quantities:
         named = {name for group in effects.covariance.groups for name in group.names}
         labels = {name: f"the logarithm of the residual SD of {name}" for name in named}
         labels |= {p.name: p.label or p.name for p in rows}
+        units = {p.name: p.unit if p.transform == "none" else "1" for p in rows}
         for group in effects.covariance.groups:
             for i, row in enumerate(group.names):
                 for j, column in enumerate(group.names[: i + 1]):
@@ -50,7 +51,10 @@ class Quantities:
                     label = f"variance of {labels[row]}" if i == j else f"covariance of {labels[row]} and {column}"
                     transform = "log" if i == j else "none"
                     value = float(group.start[i, j])
-                    rows.append(Parameter(name=name, typical=value, transform=transform, label=f"{label} {what}"))
+                    unit = _product(units.get(row, "1"), units.get(column, "1"))
+                    rows.append(
+                        Parameter(name=name, typical=value, unit=unit, transform=transform, label=f"{label} {what}")
+                    )
                     free.append(not group.fixed)
         if mixture is not None:
             for name, share in zip(mixture.names, mixture.shares(mixture.start)[:-1], strict=False):
@@ -116,3 +120,11 @@ class Quantities:
     def _of_omega(self) -> int:
         """How many of the outer parameters describe Omega."""
         return len(self.effects.covariance.start)
+
+
+def _product(first: str, second: str) -> str:
+    """Give the unit of a variance or covariance; random effects on a transformed scale have none."""
+    shown = [unit if unit.isalpha() else f"({unit})" for unit in (first, second) if unit != "1"]
+    if len(shown) == 2 and first == second:
+        return f"{shown[0]}^2"
+    return "*".join(shown) or "1"
