@@ -262,7 +262,8 @@ class Population:
         assert got.df is not None or not effects.engine
         if got.df is None:
             return got.f, np.zeros((len(got.f), 0))
-        return got.f, got.df * slopes[self.subject]
+        with np.errstate(invalid="ignore", over="ignore"):  # a wild trial, which is not taken
+            return got.f, got.df * slopes[self.subject]
 
     def _total(self, each: np.ndarray) -> np.ndarray:
         total = -self.sum(each)
