@@ -11,6 +11,8 @@ import numpy as np
 __all__ = ["Descent", "Point", "descend"]
 
 _SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-10, 2.0
+#: A search that has fallen by less than so many tolerances in so many iterations is as low as its slopes can tell.
+_STILL, _ITERATIONS = 100, 25
 
 
 class Point(Protocol):
@@ -94,15 +96,21 @@ def descend(
     hessian : (X, X) float, optional
         Second derivatives near the start, positive definite, in place of the first guess.
     size : (X,) float, optional
-        What counts as a change of each by 1; 1 when left out, as suits logarithms.
+        What counts as a change of each by 1, for the longest step and the first guess: 1 for logarithms.
     """
     size = np.ones(len(start)) if size is None else size
     x = np.clip(start, lower, upper)
     here = look(x)
     trace = [(here.objective, x.copy())]
+    if not np.isfinite(here.objective):
+        return Descent(x=x, point=here, hessian=np.eye(len(x)), decrement=np.inf, iterations=0, settled=False,
+                       reason="the records have no likelihood at the start", trace=trace)  # fmt: skip
     gradient, reset = here.gradient, hessian is None
     hessian = _first_guess(here.information, size) if hessian is None else hessian
     for iteration in range(most + 1):
+        if not np.isfinite(gradient).all():
+            return Descent(x=x, point=here, hessian=hessian, decrement=np.inf, iterations=iteration, settled=False,
+                           reason="the slopes of the objective are no numbers", trace=trace)  # fmt: skip
         free = ~(((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0)))
         direction = np.zeros_like(x)
         direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
@@ -114,6 +122,10 @@ def descend(
                            reason="", trace=trace)  # fmt: skip
         if iteration == most:
             break
+        if len(trace) > _ITERATIONS and trace[-1 - _ITERATIONS][0] - here.objective < _STILL * tolerance:
+            return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
+                           settled=decrement <= 1000 * tolerance, reason="the objective hardly falls any more",
+                           trace=trace)  # fmt: skip
         there, step = _search(look, x, here, gradient, direction, lower, upper, size)
         if there is None:
             if reset:
@@ -133,7 +145,7 @@ def descend(
 
 
 def _first_guess(information: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1 in its size."""
+    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1."""
     values, vectors = np.linalg.eigh(2 * np.nan_to_num(information) * np.outer(size, size))
     values = np.maximum(values, max(1e-6 * values[-1], 1.0) if len(values) else 1.0)
     return (vectors * values) @ vectors.T / np.outer(size, size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -11,12 +11,14 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble, reordered
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.descend import Descent, descend
+from pkpd.estimation.basins import Minimum, Search
+from pkpd.estimation.believe import believe
+from pkpd.estimation.descend import Point
 from pkpd.estimation.outer import Approximation, Look, Outer
 from pkpd.estimation.precision import CovarianceMethod, Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
-from pkpd.estimation.verdict import Status, Verdict
+from pkpd.estimation.sound import check_likelihood, check_population
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
@@ -25,13 +27,6 @@ from pkpd.likelihood.priors import Priors
 from pkpd.streams import addresses
 
 __all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
-
-#: A slope of the objective, times the standard error of its parameter, above which a minimum is not believed.
-_FLAT = 0.01
-#: A variance below this says that nobody differs.
-_NOTHING = 1e-6
-#: A share of a mixture below this says that nobody is in the class.
-_NOBODY = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +121,16 @@ class PopulationEstimator(ForPopulations):
         The search ends where the objective could fall by less.
     max_iterations : int
         0 evaluates at the starting values.
+    starts : int
+        How many places to search from: the given values, then others found from the data. The best end is given, and
+        all are told. With 1, others are searched from only where the given values lead nowhere.
     """
 
     handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS, Feature.MIXTURE}
 
     tolerance: float = 1e-6
     max_iterations: int = 500
+    starts: int = 1
 
     def __post_init__(self) -> None:
         ForPopulations.__post_init__(self)
@@ -139,6 +138,10 @@ class PopulationEstimator(ForPopulations):
             self._refuse("tolerance", "A number above 0.")
         if self.max_iterations < 0:
             self._refuse("max_iterations", "0 or more.")
+        if self.starts < 1:
+            self._refuse("starts", "1 or more.")
+        if self.starts > 1 and self.max_iterations == 0:
+            self._refuse("starts", "1, where nothing is searched (max_iterations=0).")
 
     @property
     @abstractmethod
@@ -151,87 +154,37 @@ class PopulationEstimator(ForPopulations):
 
     def _run(self, population: Population) -> Outcome:
         quantities, outer = Quantities.of(population), Outer(population, self.approximation(population))
-        start = population.start
-        lower, upper = quantities.limits()
-        check_start(population, outer(start))
+        if self.max_iterations > 0:
+            check_population(population, quantities)
         with progress("Searching") as tick:
-            found = descend(
-                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick(),
-                size=quantities.size(start),
-            )  # fmt: skip
-            at_bound = (found.x <= lower) | (found.x >= upper)
-            known = None
-            if self.covariance is not None and np.isfinite(found.point.objective):
-                known = find_precision(outer, found.x, ~at_bound, self.covariance, quantities.size(found.x))
-        verdict = _judge(self, outer, quantities, found, known)
-        assert isinstance(found.point, Look)
-        trace = [(value, quantities.natural(x)) for value, x in found.trace]
-        return assemble(self, population, quantities, found.point, known, verdict, trace, title=self.title)
+            search = Search(
+                population, quantities, outer, self.tolerance, self.max_iterations, self.starts, lambda *_: tick()
+            )
+            found = search.run()
+            check_start(population, found.descent.point)
+            known, at_bound = self._known(outer, quantities, found)
+            better = search.refine(found, known, at_bound | found.collapsed)
+            if better is not None:
+                found = better
+                known, at_bound = self._known(outer, quantities, found)
+        verdict = believe(self.max_iterations, outer, quantities, found, known, at_bound)
+        trace = [(value, quantities.natural(x)) for value, x in found.descent.trace]
+        assert isinstance(found.descent.point, Look)
+        outcome = assemble(self, population, quantities, found.descent.point, known, verdict, trace, title=self.title)
+        ends = [("population", e.descent.point.objective, quantities.natural(e.descent.x)) for e in found.ends]
+        return replace(outcome, notes=(*found.notes, *outcome.notes), starts=ends if len(ends) > 1 else [])
+
+    def _known(self, outer: Outer, quantities: Quantities, found: Minimum) -> tuple[Precision | None, np.ndarray]:
+        """Give how well the estimates are known, and which stand at a bound of their own, (X,) bool."""
+        x, (lower, upper) = found.descent.x, quantities.limits()
+        at_bound = (x <= lower) | (x >= upper)
+        if self.covariance is None or not np.isfinite(found.descent.point.objective):
+            return None, at_bound
+        free = ~(at_bound | found.collapsed)
+        return find_precision(outer, x, free, self.covariance, quantities.size(x)), at_bound
 
 
-def check_start(population: Population, first: Look) -> None:
+def check_start(population: Population, first: Point) -> None:
     """Refuse a start from which there is no way, with whom it concerns."""
-    lost = np.flatnonzero(~np.isfinite(first.marginal.each))
-    if not lost.size:
-        return
-    problem = population.problem
-    zero = np.zeros((len(problem.subjects), len(population.effects.names)))
-    k = len(population.effects.typical)
-    values, _ = population.effects.natural(population.effects.arguments(first.x[:k], zero), problem.program.parameters)
-    for own in population.classes:
-        own.problem.predict(values).raise_failures()
-    who = ", ".join(problem.subjects[s] for s in lost[:5]) + (f" and {lost.size - 5} more" if lost.size > 5 else "")
-    raise CannotFit(
-        f"the records of {who} have no likelihood at the starting values.",
-        where=problem.where,
-        expected="A residual SD above 0 for every record, and predictions above 0 under a log-normal error.",
-        remedy="Change the starting values, or the law of the residual error.",
-    )
-
-
-def _judge(
-    estimator: PopulationEstimator, outer: Outer, quantities: Quantities, found: Descent, known: Precision | None
-) -> Verdict:
-    """Whether the fit may be believed."""
-    own = quantities.coordinates
-    lower, upper = quantities.limits()
-    free = [own.names[place] for place in np.flatnonzero(own.free)]
-    at_bound = (found.x <= lower) | (found.x >= upper)
-    gradient = 0.5 * found.point.gradient
-    errors = np.sqrt(np.diagonal(np.linalg.inv(0.5 * found.hessian)))
-    steep = float(np.abs(gradient * errors)[~at_bound].max(initial=0.0))
-    natural = quantities.natural(found.x)[own.free]
-    vanished = [n.startswith(("iiv.", "iov.")) and "," not in n and v < _NOTHING for n, v in zip(free, natural)]
-    empty = [n.startswith("share.") and min(v, 1 - v) < _NOBODY for n, v in zip(free, natural)]
-    bounds = tuple(name for name, *is_at in zip(free, at_bound, vanished, empty, strict=True) if any(is_at))
-    status, message = Status.CONVERGED, "The search ended at a minimum."
-    if estimator.max_iterations == 0:
-        status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
-    elif not found.settled or steep > _FLAT:
-        status = Status.NOT_CONVERGED
-        ran_out = found.iterations >= estimator.max_iterations
-        remedy = "Raise max_iterations, or try other starts." if ran_out else "Try other starts."
-        message = f"The search ended without a minimum: {found.reason or 'the slope is not 0'}. {remedy}"
-    elif known is not None and known.reason and "subjects" not in known.reason:
-        status = Status.NOT_IDENTIFIED
-        message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
-    elif bounds:
-        status = Status.AT_BOUND
-        message = f"At a bound: {', '.join(bounds)}."
-        if any(vanished):
-            message += " A variance that has run to 0 is best taken out of the model (iiv = 0)."
-        if any(empty):
-            message += " A class in which nobody is left is best taken out of the mixture."
-    eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
-    usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
-    return Verdict(
-        status=status,
-        message=message,
-        gradient=steep,
-        decrement=found.decrement,
-        rank=int((eigenvalues > 1e-8).sum()),
-        free=len(found.x),
-        condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
-        at_bounds=bounds,
-        evaluations=outer.solved,
-    )
+    assert isinstance(first, Look)
+    check_likelihood(population, first.x[: len(population.effects.typical)], first.marginal.each)

@@ -87,8 +87,9 @@ def find_precision(
         r[row] = 0.25 * (look(up).gradient - look(down).gradient)[places] / step
     r = 0.5 * (r + r.T)
     unknown = np.full((len(x), len(x)), np.nan)
-    scaled = _scaled(r)
-    if not np.isfinite(r).all():
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scaled = _scaled(r)
+    if not np.isfinite(scaled).all():
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=np.full(len(places), np.nan),
                          reason="the objective cannot be computed around the minimum")  # fmt: skip
     eigenvalues = np.linalg.eigvalsh(scaled)

@@ -262,7 +262,7 @@ class Population:
         assert got.df is not None or not effects.engine
         if got.df is None:
             return got.f, np.zeros((len(got.f), 0))
-        with np.errstate(invalid="ignore", over="ignore"):  # a wild trial of the search for modes: it is not taken
+        with np.errstate(invalid="ignore", over="ignore"):  # a wild trial, which is not taken
             return got.f, got.df * slopes[self.subject]
 
     def _total(self, each: np.ndarray) -> np.ndarray:

@@ -287,7 +287,8 @@ def test_what_the_data_say_nothing_of_has_its_prior():
         assert value(fit, "e") == pytest.approx(1.5, rel=1e-4)
         assert value(fit, "e", "transformed_se") == pytest.approx(0.25, rel=1e-5)
         assert value(fit, "e", "prior_share") == pytest.approx(1.0)
-    assert pkpd.fit(Model(text.replace("PRIORS", "")), data, pkpd.FOCE()).status == "not identified"
+    with pytest.raises(CannotFit, match="no record depends on e"):
+        pkpd.fit(Model(text.replace("PRIORS", "")), data, pkpd.FOCE())
 
 
 def test_profiles_bootstrap_and_sir_know_of_priors():
