@@ -139,14 +139,14 @@ class Effects:
         Returns
         -------
         values : (S, len(names)) float
-            Natural.
+            Natural; NaN where that overflows.
         slopes : (S, U) float
             Derivatives of those among the arguments with respect to their argument.
         """
         by_name = {p.name: p for p in self.parameters}
         values, slopes = np.empty((len(w), len(names))), np.ones((len(w), len(self.engine)))
         at = {name: i for i, name in enumerate(self.engine)}
-        with np.errstate(over="ignore"):  # a wild trial step; the engine refuses what is infinite
+        with np.errstate(over="ignore"):  # a wild trial step
             for j, name in enumerate(names):
                 if name not in at:
                     values[:, j] = by_name[name].typical
@@ -155,6 +155,8 @@ class Effects:
                     slopes[:, at[name]] = by_name[name].d_inverse(w[:, at[name]])
                 else:  # what an occasion adds
                     values[:, j] = w[:, at[name]]
+        # What overflows is no value, though a prediction may have a limit there; nor has it a slope.
+        values[np.isinf(values)], slopes[np.isinf(slopes)] = np.nan, np.nan
         return values, slopes
 
     def residual(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

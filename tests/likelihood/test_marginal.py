@@ -195,6 +195,20 @@ def test_where_a_box_cox_value_does_not_exist_nothing_is_likely():
     assert np.isposinf(at.value[1:3]).all() and np.isfinite(at.gradient[[0, 3]]).all()
 
 
+@pytest.mark.parametrize("name", ["ka", "cl", "v"])
+def test_where_a_value_overflows_nothing_is_likely_and_nothing_warns(name: str):
+    p = population("additive", "oral")
+    w = p.effects.arguments(p.effects.start, np.zeros((4, len(p.effects.names))))
+    usual = p.slopes(w)
+    w[0, p.effects.engine.index(name)] = 800.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = p.slopes(w)
+    assert np.isposinf(found.value[0])
+    assert np.array_equal(found.value[1:], usual.value[1:])
+    assert np.array_equal(found.gradient[1:], usual.gradient[1:])
+
+
 def test_modes_move_as_said():
     p = population("combined", "oral")
     x, nothing = start(p), np.zeros((4, len(p.effects.names)))

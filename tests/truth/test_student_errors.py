@@ -48,10 +48,10 @@ def data(n: int = 10, each: int = 5, limit: float = 0.0) -> Dataset:
 
 
 def log_density(y: np.ndarray, f: float, law: str, limit: float) -> np.ndarray:
-    """By scipy, with its constants; of the logarithm under a log-normal law."""
+    """By scipy, with its constants."""
     at = {key: float(value) for key, value in (part.split(" = ") for part in law.split(", "))}
     if "log" in at:
-        return stats.t.logpdf(np.log(y), DF, np.log(f), at["log"])
+        return stats.t.logpdf(np.log(y), DF, np.log(f), at["log"]) - np.log(y)
     scale = np.hypot(at.get("add", 0.0), at.get("prop", 0.0) * f)
     return np.where(y < limit, stats.t.logcdf(limit, DF, f, scale), stats.t.logpdf(y, DF, f, scale))
 
