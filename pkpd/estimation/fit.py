@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -278,15 +278,7 @@ def prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> tu
                 expected=f"Names: {', '.join(known)}.",
                 remedy=suggestion(name, known),
             )
-    outputs = dict(model.outputs)
-    for name in start.keys() & residual.keys():
-        output, term = residual[name], name.rsplit(".", 1)[1]
-        outputs[output] = replace(outputs[output], **{term: float(start[name])})
-    model = model.set(
-        {name: value for name, value in start.items() if name in (*model.parameters, *variances, *shares)}
-    )
-    if outputs != dict(model.outputs):
-        model = model.replace(outputs=outputs)
+    model = model.set(start)
     own = [name for name in fixed if name in model.parameters or name in variances]
     return (model.fix(*own) if own else model), tuple(name for name in fixed if name in residual)
 

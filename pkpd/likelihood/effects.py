@@ -89,7 +89,7 @@ class Effects:
             for name, output in model.outputs.items()
             if output.iiv > 0
         }
-        blocked = {name for block in model.blocks for name in block.parameters}
+        blocked = {name for block in model.blocks if block.kind == "iiv" for name in block.parameters}
         between += [name for name, places in scales.items() if name in blocked or any(used[k] for k in places)]
         names = between + [f"{name}@{m + 1}" for m in range(occasions) for name in within]
         of_engine = [p.name for p, free in zip(own, moves, strict=False) if free or p.iiv > 0]
@@ -171,23 +171,22 @@ class Effects:
 def _groups(model: Model, between: list[str], within: list[str], occasions: int) -> tuple[Group, ...]:
     """The blocks of Omega."""
     rows = {**model.outputs, **model.parameters}
-    place = {name: i for i, name in enumerate(between)}
-    blocks = {name: block for block in model.blocks for name in block.parameters}
+    d = len(between)
+    # Where the effect on each stands: one place between people, one for each occasion.
+    people = {name: [i] for i, name in enumerate(between)}
+    each = {name: [d + m * len(within) + k for m in range(occasions)] for k, name in enumerate(within)}
     found: list[Group] = []
-    done: set[str] = set()
-    for name in between:
-        if name in done:
-            continue
-        block = blocks.get(name)
-        members = block.parameters if block else (name,)
-        start = block.matrix() if block else np.array([[rows[name].iiv]])
-        fixed = block.fixed if block else rows[name].fixed_iiv
-        places = np.array([[place[member] for member in members]])
-        found.append(Group(names=tuple(members), start=start, places=places, fixed=fixed, kind="iiv"))
-        done.update(members)
-    for k, name in enumerate(within):
-        row = model.parameters[name]
-        start = np.array([[row.iov]])
-        places = np.array([[len(between) + m * len(within) + k] for m in range(occasions)])
-        found.append(Group(names=(name,), start=start, places=places, fixed=row.fixed_iov, kind="iov"))
+    for kind, places in (("iiv", people), ("iov", each)):
+        blocks = {name: block for block in model.blocks if block.kind == kind for name in block.parameters}
+        done: set[str] = set()
+        for name in places:
+            if name in done:
+                continue
+            block = blocks.get(name)
+            members = block.parameters if block else (name,)
+            start = block.matrix() if block else np.array([[getattr(rows[name], kind)]])
+            fixed = block.fixed if block else getattr(rows[name], f"fixed_{kind}")
+            at = np.array([places[member] for member in members], dtype=int).T
+            found.append(Group(names=tuple(members), start=start, places=at, fixed=fixed, kind=kind))
+            done.update(members)
     return tuple(found)

@@ -14,11 +14,21 @@ from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
 from pkpd.model.mixture import Class, shares, with_classes, with_shares
-from pkpd.model.omega import Block, Omega, Varying, variance_names, with_block_variances, with_fixed, with_variances
+from pkpd.model.omega import (
+    Block,
+    Omega,
+    Varying,
+    omega_of,
+    variance_names,
+    with_block_variances,
+    with_fixed,
+    with_variances,
+)
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
 from pkpd.model.prior import Prior
 from pkpd.model.route import Route
+from pkpd.model.rows import by_name
 from pkpd.model.small import Check, Need, State
 
 __all__ = ["Check", "Model", "Need", "Places", "State"]
@@ -126,7 +136,7 @@ class Model:
                 parts[key] if key in parts else one.default_factory() if callable(one.default_factory) else one.default
             )
             if key in rows:
-                value = _by_name(key, value)
+                value = by_name(key, value)
             elif isinstance(value, Mapping):
                 value = dict(value)
             elif isinstance(value, list):
@@ -149,7 +159,7 @@ class Model:
     @property
     def _varying(self) -> dict[str, Varying]:
         """Rows that may have random effects, by name."""
-        return {**self.outputs, **self.parameters}
+        return {**self.parameters, **{name: row for name, row in self.outputs.items() if name not in self.parameters}}
 
     def _set_rows(self, rows: Mapping[str, Any]) -> None:
         object.__setattr__(self, "parameters", {name: rows[name] for name in self.parameters})
@@ -173,15 +183,17 @@ class Model:
     @cached_property
     def omega(self) -> Omega:
         """Variances and covariances of the ETAs between people."""
-        in_blocks = {name for block in self.blocks for name in block.parameters}
-        rows = (*self.parameters.values(), *self.outputs.values())
-        diagonal = tuple((p.name, p.iiv) for p in rows if p.iiv > 0 and p.name not in in_blocks)
-        return Omega(blocks=self.blocks, diagonal=diagonal)
+        return omega_of(self._varying, self.blocks, "iiv")
+
+    @cached_property
+    def omega_between_occasions(self) -> Omega:
+        """Variances and covariances of the KAPPAs between the occasions of one person."""
+        return omega_of(self._varying, self.blocks, "iov")
 
     @property
     def variance_names(self) -> dict[str, tuple[str, ...]]:
         """What is called ``"iiv.cl"``, ``"iiv.v,cl"`` (a covariance in a block) and ``"iov.cl"``: kind, row, column."""
-        return variance_names(self.omega, self._varying)
+        return variance_names(self._varying, self.blocks)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -364,17 +376,3 @@ def _read_equations(text: str, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 EQUATION_KINDS = ("assignment", "derivative", "initial")
-
-
-def _by_name(key: str, rows: Any) -> dict[str, Any]:
-    if isinstance(rows, Mapping):
-        wrong = [name for name, row in rows.items() if row.name != name]
-        if wrong:
-            raise ModelError(f"the row `{wrong[0]}` of {key} is called `{rows[wrong[0]].name}`.")
-        return dict(rows)
-    found: dict[str, Any] = {}
-    for row in rows:
-        if row.name in found:
-            raise ModelError(f"`{row.name}` stands twice in {key}.", remedy="Keep one of them.")
-        found[row.name] = row
-    return found

@@ -151,22 +151,25 @@ def prior_findings(parts: Mapping[str, Any]) -> Iterator[Finding]:
     at = Finder(parts["places"])
     parameters = parts["parameters"]
     residual = {name: output for output in parts["outputs"].values() for name in output.residual_names}
-    blocks = {frozenset(block.parameters): block for block in parts["blocks"]}
-    inside = {name: block for block in parts["blocks"] for name in block.parameters}
+    blocks = {(block.kind, frozenset(block.parameters)) for block in parts["blocks"]}
+    inside = {(block.kind, name): block for block in parts["blocks"] for name in block.parameters}
     rows = {**parts["outputs"], **parameters}
-    varied = [name for name, row in rows.items() if getattr(row, "iiv", 0.0) > 0 and name not in inside]
-    groups = [f"iiv.{name}" for name in varied] + [f"iiv.{','.join(b.parameters)}" for b in parts["blocks"]]
-    groups += [f"iov.{p.name}" for p in parameters.values() if p.iov > 0]
+    groups = []
+    for kind in KINDS:
+        varied = [name for name, row in rows.items() if getattr(row, kind, 0.0) > 0 and (kind, name) not in inside]
+        groups += [f"{kind}.{name}" for name in varied]
+        groups += [f"{kind}.{','.join(block.parameters)}" for block in parts["blocks"] if block.kind == kind]
     known = [*parameters, *residual, *groups]
     seen: dict[frozenset[str], str] = {}
     for name, prior in parts["priors"].items():
         key = ("priors", name)
-        is_block = len(prior.members) > 1 and name.startswith("iiv.") and frozenset(prior.members) in blocks
+        kind = name.partition(".")[0]
+        is_block = len(prior.members) > 1 and (kind, frozenset(prior.members)) in blocks
         if name not in known and not (is_block and len(set(prior.members)) == len(prior.members)):
-            of_block = [inside[one] for one in prior.members if one in inside and name.startswith("iiv.")]
+            of_block = [inside[kind, one] for one in prior.members if (kind, one) in inside]
             remedy = suggestion(name, known)
             if of_block:
-                remedy = f'The prior of a block is one: "iiv.{",".join(of_block[0].parameters)}".'
+                remedy = f'The prior of a block is one: "{kind}.{",".join(of_block[0].parameters)}".'
             yield at.find(key, "undefined", f"`{name}` is nothing that a prior can be on.",
                           expected=f"Names: {', '.join(known)}.", remedy=remedy)  # fmt: skip
         elif not prior.of_variance and not _allowed(prior, parameters.get(name), residual):

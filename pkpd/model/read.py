@@ -324,7 +324,8 @@ def _blocks(reading: Reading, listed: list[Any], varying: Mapping[str, Varying])
         row = Row(reading, ("omega", str(number)), content)
         names = [name for name in row.rows("parameters") if isinstance(name, str)]
         covariance, correlation = row.rows("covariance"), row.rows("correlation")
-        fixed = row.flag("fixed")
+        fixed, between = row.flag("fixed"), row.text("between", "people")
+        kind = "iov" if between == "occasions" else "iiv"
         row.close()
         if bool(covariance) == bool(correlation):
             row.wrong("parameters", "a block needs either covariance or correlation.",
@@ -337,16 +338,16 @@ def _blocks(reading: Reading, listed: list[Any], varying: Mapping[str, Varying])
             continue
         triangle = tuple(tuple(float(value) for value in line) for line in values)
         if correlation:
-            missing = [name for name in names if name not in varying or varying[name].iiv <= 0]
+            missing = [name for name in names if getattr(varying.get(name), kind, 0.0) <= 0]
             if missing or [len(line) for line in triangle] != list(range(1, len(names) + 1)):
-                row.wrong("correlation", f"correlations need the lower triangle, and iiv of {', '.join(names)}.",
-                          expected="[[1], [0.12, 1]] for two parameters that have iiv.")  # fmt: skip
+                row.wrong("correlation", f"correlations need the lower triangle, and {kind} of {', '.join(names)}.",
+                          expected=f"[[1], [0.12, 1]] for two parameters that have {kind}.")  # fmt: skip
                 continue
-            sd = [varying[name].iiv ** 0.5 for name in names]
+            sd = [getattr(varying[name], kind) ** 0.5 for name in names]
             triangle = tuple(
                 tuple(value * sd[i] * sd[j] for j, value in enumerate(line)) for i, line in enumerate(triangle)
             )
-        block = row.make(Block, parameters=tuple(names), covariance=triangle, fixed=fixed)
+        block = row.make(Block, parameters=tuple(names), covariance=triangle, fixed=fixed, between=between)
         if block is not None:
             blocks.append(block)
     return tuple(blocks)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pkpd.errors import Finding, PkpdError, did_you_mean, suggestion
+from pkpd.errors import Finding, ModelError, PkpdError, did_you_mean, suggestion
 from pkpd.model.equation import Place, Source, place_expression
 from pkpd.model.expression import Expr
 from pkpd.model.locate import Located
@@ -208,3 +208,18 @@ def _kind(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {value:g}" if abs(value) < 1e300 else "a very large number"
     return "a table" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else f"{value!r}"[:40]
+
+
+def by_name(key: str, rows: Any) -> dict[str, Any]:
+    """Give rows, listed or by name, by their own names."""
+    if isinstance(rows, Mapping):
+        wrong = [name for name, row in rows.items() if row.name != name]
+        if wrong:
+            raise ModelError(f"the row `{wrong[0]}` of {key} is called `{rows[wrong[0]].name}`.")
+        return dict(rows)
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.name in found:
+            raise ModelError(f"`{row.name}` stands twice in {key}.", remedy="Keep one of them.")
+        found[row.name] = row
+    return found

@@ -97,7 +97,7 @@ def tables(model: Model) -> list[tuple[str, Table]]:
 
 
 def correlations(model: Model) -> list[str]:
-    """Give the correlations between people, one pair a line."""
+    """Give the correlations between people and between occasions, one pair a line."""
     lines = []
     for block in model.blocks:
         matrix = block.matrix()
@@ -105,7 +105,7 @@ def correlations(model: Model) -> list[str]:
             for j in range(i):
                 r = matrix[i, j] / (matrix[i, i] * matrix[j, j]) ** 0.5
                 said = ", block fixed" if block.fixed else ""
-                lines.append(f"correlation of {block.parameters[j]} and {one} between people: {r:.3g}{said}")
+                lines.append(f"correlation of {block.parameters[j]} and {one} between {block.between}: {r:.3g}{said}")
     return lines
 
 

@@ -57,6 +57,8 @@ def _lines(model: Model) -> Iterator[str]:
         yield from ("", "[[omega]]", f"parameters = [{', '.join(_text(name) for name in block.parameters)}]")
         rows = ", ".join("[" + ", ".join(number_text(value) for value in row) + "]" for row in block.covariance)
         yield f"covariance = [{rows}]"
+        if block.between != "people":
+            yield f"between = {_text(block.between)}"
         if block.fixed:
             yield "fixed = true"
     yield from _dynamics(model)

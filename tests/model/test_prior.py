@@ -104,3 +104,22 @@ def test_refused(row: str, message: str):
 def test_figures_that_are_no_prior(given: dict, message: str):
     with pytest.raises(ModelError, match=message):
         Prior(**given)
+
+
+def test_a_block_between_occasions_has_a_prior_of_its_own():
+    text = """
+[parameters]
+cl = { typical = 4.0 }
+v = { typical = 30.0 }
+[[omega]]
+parameters = ["cl", "v"]
+covariance = [[0.04], [0.01, 0.04]]
+between = "occasions"
+[priors]
+"iov.cl,v" = { value = [[0.04], [0.0, 0.04]], df = 20 }
+"""
+    assert Model(Model(text).text) == Model(text)
+    with pytest.raises(ModelError, match=r"`iiv.cl,v` is nothing that a prior can be on"):
+        Model(text.replace("iov.cl,v", "iiv.cl,v"))
+    with pytest.raises(ModelError, match=r'The prior of a block is one: "iov.cl,v"'):
+        Model(text.replace('"iov.cl,v" = { value = [[0.04], [0.0, 0.04]],', '"iov.cl" = { value = 0.04,'))
