@@ -60,4 +60,4 @@ def test_all_of_it(tmp_path):
     sim = pkpd.simulate(again, "100 mg iv", times=[0, 4], n=50, seed=2)
     assert np.isfinite(sim["cp"].values).all()
     page = pkpd.report(again, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "iov.v,cl" in page and "iiv.cp,v" in page
+    assert "Variability between occasions" in page and "(residual SD)" in page and "iiv.cp,v" in page
