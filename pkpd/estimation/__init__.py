@@ -5,20 +5,25 @@ from pkpd.estimation.bootstrap import Bootstrap, bootstrap
 from pkpd.estimation.find_start import Start, find_start
 from pkpd.estimation.fit import Fit, fit, load_fit
 from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
+from pkpd.estimation.importance import Importance
 from pkpd.estimation.individual import Individual
 from pkpd.estimation.pooled import Pooled
+from pkpd.estimation.posterior import MAP
 from pkpd.estimation.profiles import Profile, profile
 from pkpd.estimation.saem import SAEM
 from pkpd.estimation.sir import SIR, sir
+from pkpd.estimation.two_stage import TwoStage
 
 __all__ = [
     "FO",
     "FOCE",
+    "MAP",
     "SAEM",
     "SIR",
     "Bootstrap",
     "Estimator",
     "Fit",
+    "Importance",
     "Individual",
     "Laplace",
     "Outcome",
@@ -26,6 +31,7 @@ __all__ = [
     "Profile",
     "Quadrature",
     "Start",
+    "TwoStage",
     "bootstrap",
     "find_start",
     "fit",

@@ -8,7 +8,7 @@ import numpy as np
 
 from pkpd.likelihood.population import Population, Slopes
 
-__all__ = ["Modes", "choose", "find_modes", "joint"]
+__all__ = ["Modes", "choose", "curvature_at", "find_modes", "joint"]
 
 #: The search ends where a step would change twice the objective by less than this; iterations, halvings of a step.
 _SETTLED, _MOST, _HALVINGS = 1e-17, 100, 25
@@ -51,6 +51,23 @@ def joint(at: Slopes, b: np.ndarray, precision: np.ndarray) -> np.ndarray:
     return at.value + 0.5 * np.einsum("si,ij,sj->s", b, precision, b)
 
 
+def curvature_at(population: Population, modes: Modes, precision: np.ndarray) -> np.ndarray:
+    """Give the second derivatives of `joint` at modes, (S, d, d): the true ones where they are positive definite.
+
+    Elsewhere the expected ones stand for them, and the inverse of Omega where there are none either.
+    """
+    to_effect = population.effects.to_effect
+    with np.errstate(invalid="ignore"):  # where there are none
+        curved = population.curvature(modes.at)
+    true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + precision
+    known = np.asarray(np.isfinite(modes.hessian).all(axis=(1, 2)))
+    expected = np.where(known[:, None, None], modes.hessian, precision)
+    sound = np.asarray(np.isfinite(true).all(axis=(1, 2)))
+    true = np.where(sound[:, None, None], true, expected)
+    positive = np.linalg.eigvalsh(true)[:, 0] > 0
+    return np.where(positive[:, None, None], true, expected)
+
+
 def find_modes(
     population: Population, z: np.ndarray, precision: np.ndarray, start: np.ndarray, metric: np.ndarray | None = None
 ) -> Modes:
@@ -71,8 +88,8 @@ def find_modes(
     to_effect = effects.to_effect
 
     def look(b: np.ndarray) -> tuple[Slopes, np.ndarray, np.ndarray, np.ndarray]:
-        at = population.slopes(effects.arguments(z, b))
         with np.errstate(invalid="ignore"):  # a wild trial, which is not taken
+            at = population.slopes(effects.arguments(z, b))
             gradient = at.gradient @ to_effect + b @ precision
             hessian = population.information(at) + precision
         return at, joint(at, b, precision), gradient, hessian
