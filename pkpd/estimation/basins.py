@@ -158,7 +158,7 @@ class Search:
         for label, start in queue[: self.starts]:
             self._search(label, start)
         best = self._best()
-        if not self.settled(best):
+        if not self.settled(best) and best.iterations < self.most:
             best = self.again(f"the search from {self.ends[0].label} did not settle")
         return self._finish(best)
 

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pkpd.estimation.fit import Fit
 
-__all__ = ["CV", "Estimate", "Parts", "Spread", "note_of", "parts"]
+__all__ = ["CV", "Estimate", "Parts", "Spread", "is_population", "note_of", "parts"]
 
 CV = "CV %"
 
@@ -97,6 +97,11 @@ class Parts:
     def estimates(self) -> Iterator[Estimate]:
         """Every estimate."""
         yield from (*self.typical, *(spread.estimate for spread in self.variability), *self.residual)
+
+
+def is_population(fit: Fit) -> bool:
+    """Whether a fit is of a population, with one set of estimates for all."""
+    return "omega" in fit.tree.children and "subject" not in fit.estimates.dims
 
 
 def parts(fit: Fit) -> Parts:

@@ -67,9 +67,10 @@ def verdict_in_numbers(fit: Fit) -> str:
     attrs, verdict = fit.attrs, fit.verdict
     constant = int(verdict["records"].item()) * np.log(2 * np.pi)
     gradient, decrement = float(verdict["gradient"].item()), float(verdict["decrement"].item())
-    said = [f"Without n log(2 pi), here {constant:.4f}, as NONMEM prints it; AIC {attrs['aic']:.2f}, BIC "
-            f"{attrs['bic']:.2f} (of n records) are with it."]  # fmt: skip
-    if np.isfinite(decrement):
+    said = [f"n log(2 pi) of the n records, {constant:.4f}, is left out, as NONMEM does."]
+    if np.isfinite(attrs["aic"]):
+        said.append(f"With it: AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}.")
+    if np.isfinite(decrement) and np.isfinite(gradient):
         said.append(
             f"Largest slope times standard error {gradient:.1e}; the objective could still fall by {decrement:.0e}."
         )

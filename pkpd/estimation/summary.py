@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.estimation.layout import aligned, number
+from pkpd.estimation.parts import is_population
 from pkpd.estimation.population_summary import population_summary
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _ROWS_OF_FIXED = 6  # more fixed parameters than this are listed under the table
 
 def summary(fit: Fit) -> str:
     """Give the fit as text: verdict, table of estimates, strong correlations, notes."""
-    if "omega" in fit.tree.children:
+    if is_population(fit):
         return population_summary(fit)
     lines = [*_head(fit), ""]
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
     from pkpd.estimation import Fit
 
-__all__ = ["estimates", "goodness", "is_population", "objective_table", "random_part"]
-
-
-def is_population(fit: Fit) -> bool:
-    """Tell whether a fit has random effects."""
-    return "omega" in fit.tree.children
+__all__ = ["estimates", "goodness", "objective_table", "random_part"]
 
 
 def objective_table(fit: Fit) -> Table:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import FitFileError
+from pkpd.estimation.parts import is_population
 from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
 from pkpd.reporting import population
@@ -96,7 +97,7 @@ def _summary(fit: Fit) -> Section:
         f"**{fit.status[:1].upper()}{fit.status[1:]}.** {fit.message}",
         f"{records} observations of {people} subject{'s' * (people != 1)}. {attrs['estimator']}.",
     ]
-    if population.is_population(fit):
+    if is_population(fit):
         words = tuple(Paragraph(line) for line in lines)
         return Section(
             title="Summary", blocks=(Box(title="Verdict", blocks=(*words, population.objective_table(fit))),)
@@ -117,7 +118,7 @@ def _model(fit: Fit) -> Section:
     rows += [(c.name, c.label, c.value, _unit(c.unit), "constant", c.source) for c in model.constants.values()]
     blocks: list[Any] = [Paragraph(model.reference)] if model.reference else []
     blocks.append(Equations(mathml=(model.mathml(),)))
-    if population.is_population(fit):
+    if is_population(fit):
         blocks.append(Paragraph(population.random_part(fit)))
     blocks.append(
         Table(
@@ -139,7 +140,7 @@ def _model(fit: Fit) -> Section:
 
 
 def _estimates(fit: Fit) -> Section:
-    if population.is_population(fit):
+    if is_population(fit):
         return population.estimates(fit)
     table = fit.estimates
     names = [str(n) for n, held in zip(table["parameter"].values, table["fixed"].values, strict=True) if not held]
@@ -215,7 +216,7 @@ def _records(fit: Fit) -> Section:
         draw=partial(_goodness, records),
         caption="Observed against predicted (identity line), and weighted residuals against prediction and time.",
     )
-    random = population.is_population(fit)
+    random = is_population(fit)
     blocks: list[Any] = [population.goodness(fit) if random else plain]
     lines = "individual (lines) and typical predictions (dashed)" if random else "predictions (lines through them)"
     people = list(dict.fromkeys(str(name) for name in records["ID"].values))

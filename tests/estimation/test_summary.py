@@ -26,7 +26,7 @@ def test_what_is_printed_of_a_population():
     text = str(fit)
     for said in (
         "Status: converged.", "by FOCE with interaction (the objective)  116.8034", "(exact)", "± ",
-        "Without n log(2 pi), here 242.5998, as NONMEM prints it", "rank 7, condition number 1.7", "95 % CI",
+        "n log(2 pi) of the n records, 242.5998, is left out, as NONMEM does", "rank 7, condition number 1.7", "95 % CI",
         "R,S sandwich",
         "CV: of a log-normal parameter, sqrt(exp(variance) - 1)", "1 - SD / omega and as 1 - variance / omega^2",
     ):  # fmt: skip
@@ -71,8 +71,8 @@ def test_what_is_fixed_or_not_known_is_said():
     more = model.replace(parameters={name: replace(p, iiv=p.iiv or 400.0) for name, p in model.parameters.items()})
     fit = pkpd.fit(more, data, pkpd.FOCE(covariance="S", max_iterations=2))
     text = " ".join(str(fit).split())
-    assert rows(str(fit))["xmid"][-1] == "no SE" and "NOT CONVERGED" in text
-    assert "There are no standard errors: 5 subjects do not support 7 squares of slopes." in text
+    assert rows(str(fit))["asym"][-1] == "no SE" and "NOT CONVERGED" in text
+    assert "There are no standard errors: 5 subjects do not support 6 squares of slopes." in text
     fit = pkpd.fit(model, data, pkpd.FOCE(covariance=None, max_iterations=0))
     assert "No standard errors were asked for." in str(fit) and "no SE:" not in str(fit)
 

@@ -98,7 +98,7 @@ def test_global_of_balanced_lines_is_near_the_maximum_of_the_likelihood():
     """There the two differ by the residual SD alone: restricted to each line here, of all records there."""
     one, other = (pkpd.fit(Model(BLOCK), lines()[0], e) for e in (TwoStage(method="global"), FOCE()))
     assert abs(one.verdict["marginal"].item() - other.ofv) < 0.1
-    assert one.verdict["marginal"].item() > other.ofv
+    assert one.verdict["marginal"].item() > other.ofv - 1e-6
     assert np.isnan(one.attrs["aic"]) and "no likelihood of the population was maximised" in str(one)
     for name in ("a", "b", "iiv.a", "iiv.b"):
         assert abs(value(one, name) - value(other, name)) < 0.15 * value(other, name, "se")
