@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         SIR,
         Bootstrap,
         Fit,
+        Importance,
         Individual,
         Laplace,
         Pooled,
@@ -92,6 +93,7 @@ _ROOMS = {
         "SIR",
         "Bootstrap",
         "Fit",
+        "Importance",
         "Individual",
         "Laplace",
         "Pooled",
@@ -134,6 +136,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Laplace",
     "Quadrature",
     "SAEM",
+    "Importance",
     # how well the estimates of a population fit are known
     "Profile",
     "Bootstrap",

@@ -5,6 +5,7 @@ from pkpd.estimation.bootstrap import Bootstrap, bootstrap
 from pkpd.estimation.find_start import Start, find_start
 from pkpd.estimation.fit import Fit, fit, load_fit
 from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
+from pkpd.estimation.importance import Importance
 from pkpd.estimation.individual import Individual
 from pkpd.estimation.pooled import Pooled
 from pkpd.estimation.profiles import Profile, profile
@@ -19,6 +20,7 @@ __all__ = [
     "Bootstrap",
     "Estimator",
     "Fit",
+    "Importance",
     "Individual",
     "Laplace",
     "Outcome",

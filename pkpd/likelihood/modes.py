@@ -8,7 +8,7 @@ import numpy as np
 
 from pkpd.likelihood.population import Population, Slopes
 
-__all__ = ["Modes", "choose", "find_modes", "joint"]
+__all__ = ["Modes", "choose", "curvature_at", "find_modes", "joint"]
 
 #: The search ends where a step would change twice the objective by less than this; iterations, halvings of a step.
 _SETTLED, _MOST, _HALVINGS = 1e-17, 100, 25
@@ -49,6 +49,22 @@ class Modes:
 def joint(at: Slopes, b: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Give minus the joint log density of records and random effects, (S,), without constants."""
     return at.value + 0.5 * np.einsum("si,ij,sj->s", b, precision, b)
+
+
+def curvature_at(population: Population, modes: Modes, precision: np.ndarray) -> np.ndarray:
+    """Give the second derivatives of `joint` at modes, (S, d, d): the true ones where they are positive definite.
+
+    Elsewhere the expected ones stand for them, and the inverse of Omega where there are none either.
+    """
+    to_effect = population.effects.to_effect
+    curved = population.curvature(modes.at)
+    true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + precision
+    known = np.asarray(np.isfinite(modes.hessian).all(axis=(1, 2)))
+    expected = np.where(known[:, None, None], modes.hessian, precision)
+    sound = np.asarray(np.isfinite(true).all(axis=(1, 2)))
+    true = np.where(sound[:, None, None], true, expected)
+    positive = np.linalg.eigvalsh(true)[:, 0] > 0
+    return np.where(positive[:, None, None], true, expected)
 
 
 def find_modes(

@@ -13,7 +13,7 @@ import pytest
 
 import pkpd
 from pkpd.data import Dataset, read_data
-from pkpd.estimation import FO, FOCE, Laplace, Quadrature
+from pkpd.estimation import FO, FOCE, Importance, Laplace, Quadrature
 from pkpd.estimation.individuals import shrinkage
 from pkpd.model import Model
 
@@ -134,3 +134,11 @@ def test_the_error_of_the_exact_objective_is_what_it_says(law: str, variance: fl
     said = verdict["marginal_error"].item()
     assert said < 0.03
     assert verdict["marginal"].item() == pytest.approx(total, abs=said + 1e-4)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_importance_sampling_tends_to_the_exact_value(law: str):
+    fit = held(law, Importance(seed=1, draws=20_000))
+    error = float((fit["importance"]["objective_error"] ** 2).sum()) ** 0.5
+    assert error < 0.03
+    assert fit.ofv == pytest.approx(PRINTED[law, Quadrature(nodes=25)], abs=3 * error + 5e-4)
