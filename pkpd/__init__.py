@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pkpd.estimation import (
         FO,
         FOCE,
+        MAP,
         SAEM,
         SIR,
         Bootstrap,
@@ -89,6 +90,7 @@ _ROOMS = {
     "pkpd.estimation": (
         "FO",
         "FOCE",
+        "MAP",
         "SAEM",
         "SIR",
         "Bootstrap",
@@ -137,6 +139,8 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Quadrature",
     "SAEM",
     "Importance",
+    # subjects, given a population
+    "MAP",
     # how well the estimates of a population fit are known
     "Profile",
     "Bootstrap",

@@ -175,6 +175,13 @@ _LISTED = (
     ),
     Variable(name="eta", group="etas", dims=("subject", "effect"), meaning="between-subject effect", unit="1"),
     Variable(name="eta_se", group="etas", dims=("subject", "effect"), meaning="its standard error", unit="1"),
+    Variable(
+        name="eta_covariance",
+        group="etas",
+        dims=("subject", "effect", "effect_"),
+        meaning="covariance of the subject's effects, given its records",
+        unit="1",
+    ),
     Variable(name="covariance", group="omega", dims=("effect", "effect_"), meaning="covariance of the ETAs", unit="1"),
     Variable(
         name="correlation", group="omega", dims=("effect", "effect_"), meaning="correlation of the ETAs", unit="1"

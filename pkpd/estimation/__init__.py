@@ -8,6 +8,7 @@ from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
 from pkpd.estimation.importance import Importance
 from pkpd.estimation.individual import Individual
 from pkpd.estimation.pooled import Pooled
+from pkpd.estimation.posterior import MAP
 from pkpd.estimation.profiles import Profile, profile
 from pkpd.estimation.saem import SAEM
 from pkpd.estimation.sir import SIR, sir
@@ -15,6 +16,7 @@ from pkpd.estimation.sir import SIR, sir
 __all__ = [
     "FO",
     "FOCE",
+    "MAP",
     "SAEM",
     "SIR",
     "Bootstrap",

@@ -92,6 +92,8 @@ class Outcome:
         The share of the information on each that is due to priors.
     classes : (S,) int, optional
         The class of a mixture in which each subject is most probably, counted from 0: that of PRED and IPRED.
+    compared : bool
+        Whether the objective is one of which AIC and BIC may be made.
     """
 
     coordinates: Coordinates
@@ -119,6 +121,7 @@ class Outcome:
     prior: np.ndarray | None = None
     prior_share: np.ndarray | None = None
     classes: np.ndarray | None = None
+    compared: bool = True
 
 
 def check_handles(estimator: Estimator, problem: Problem) -> None:

@@ -83,7 +83,8 @@ def fit(
         found = find_start(model, data, fixed=fixed, censoring=getattr(estimator, "censoring", "M3"))
         start = found.values
     model, held = prepare(model, dict(start or {}), tuple(fixed))
-    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
+    able = estimator.handles
+    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in able, unseen=Feature.UNSEEN in able)
     check_handles(estimator, problem)
     outcome = estimator.run(problem)
     if found is not None:
@@ -199,6 +200,33 @@ class Fit:
         if subject not in known:
             raise FitError(f"there is no subject `{subject}`.", where="fit", expected=f"Subjects: {', '.join(known)}.")
         return _at(own, self.estimates.sel(subject=subject))
+
+    def of(self, subject: str) -> Fit:
+        """Give the fit of one subject, where each has one of its own: ``simulate(fit.of("7"), ..., uncertainty=True)``.
+
+        One person does not differ from itself: the model has no variances between people any more; those between
+        occasions stay.
+
+        Raises
+        ------
+        FitError
+            There is no such subject, or all have one fit together.
+        """
+        from pkpd.estimation.gather import alone
+
+        if "subject" not in self.estimates.dims:
+            raise FitError(
+                "the subjects were fitted together.",
+                where=f'fit.of("{subject}")',
+                expected="A fit of each subject, such as Individual() or MAP().",
+                remedy="Write pkpd.fit(fit.model, data, pkpd.MAP()) for the individual estimates of a population fit.",
+            )
+        self.model_of(subject)
+        own = Model(str(self.tree.attrs["model"]))
+        single = {name: replace(p, iiv=0.0) for name, p in own.parameters.items()}
+        model = own.replace(parameters=single, blocks=())
+        attrs = {"model": model.text, "model_hash": model.hash}
+        return Fit(tree=alone(self.tree, subject, attrs), lmfit={k: v for k, v in self.lmfit.items() if k == subject})
 
     def open_ends(self) -> dict[str, str]:
         """Name the parameters whose interval ends at a bound, where the data set no limit, and on which side.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from pkpd.estimation.uncertainty import interval_text
 from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Problem
 
-__all__ = ["failed", "gather"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["alone", "failed", "gather"]
 
 _OBJECTIVE = "-2 log L, exact, without n log(2 pi)"
 
@@ -106,3 +110,32 @@ def failed(problem: Problem, settings: Settings, error: PkpdError) -> Solution:
             basins=0,
         ),
     )
+
+
+def alone(tree: xr.DataTree, subject: str, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """Give what a fit of each subject holds of one of them, as the tree of a fit of its own."""
+    import xarray as xr
+
+    found = {}
+    for name, node in tree.children.items():
+        group = node.to_dataset()
+        if name == "records":
+            group = group.isel(record=group["ID"].values == subject)
+        elif "group" in group:
+            group = group.isel({group["group"].dims[0]: group["group"].values == subject})
+        elif "subject" in group.dims:
+            group = group.sel(subject=subject if name in ("estimates", "covariance", "verdict") else [subject])
+        found[f"/{name}"] = (
+            group.drop_vars("subject") if "subject" in group.coords and not group["subject"].dims else group
+        )
+    own = xr.DataTree.from_dict(found)
+    verdict = found["/verdict"]
+    own.attrs = {
+        **tree.attrs,
+        "status": str(verdict["status"].item()),
+        "objective": float(verdict["objective"].item()),
+        "aic": float("nan"),
+        "bic": float("nan"),
+        **attrs,
+    }
+    return own

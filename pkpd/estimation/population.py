@@ -26,7 +26,7 @@ from pkpd.likelihood.population import Mixture, Population
 from pkpd.likelihood.priors import Priors
 from pkpd.streams import addresses
 
-__all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
+__all__ = ["ForPopulations", "PopulationEstimator", "check_start", "population_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,27 +86,30 @@ class ForPopulations(ABC):
 
     def population(self, problem: Problem) -> Population:
         """Give the problem with the effects of its model and the density of its records."""
-        effects = Effects.of(
-            problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions
+        where = f"{type(self).__name__}()"
+        return population_of(problem, censoring=self.censoring, threads=self.threads, where=where)
+
+
+def population_of(problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str) -> Population:
+    """Give a problem with the effects of its model and the density of its records; `where` begins what is refused."""
+    effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
+    if not effects.names:
+        raise CannotFit(
+            "no parameter differs between people.",
+            where=f"{where}, model {problem.model.name}",
+            expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
+            remedy="Give iiv to a parameter, or use Pooled().",
         )
-        if not effects.names:
-            raise CannotFit(
-                "no parameter differs between people.",
-                where=f"{type(self).__name__}(), model {problem.model.name}",
-                expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
-                remedy="Give iiv to a parameter, or use Pooled().",
-            )
-        df = [output.t for output in problem.model.outputs.values()]
-        density = Density.of(problem.observations, problem.residuals, method=self.censoring, df=df)
-        priors = Priors.of(problem.model, effects)
-        return Population(
-            problem=problem,
-            effects=effects,
-            density=density,
-            threads=self.threads,
-            priors=priors,
-            mixture=Mixture.of(problem.model),
-        )
+    df = [output.t for output in problem.model.outputs.values()]
+    density = Density.of(problem.observations, problem.residuals, method=censoring, df=df)
+    return Population(
+        problem=problem,
+        effects=effects,
+        density=density,
+        threads=threads,
+        priors=Priors.of(problem.model, effects),
+        mixture=Mixture.of(problem.model),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

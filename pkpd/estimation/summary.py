@@ -89,8 +89,8 @@ def _head(fit: Fit) -> list[str]:
     ]
     if attrs["status"] != "converged":
         lines += [f"  {line}" for line in message(fit).splitlines()]
-    criteria = f"AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}"
-    lines.append(f"Objective: {attrs['objective']:.4f} ({attrs['objective_name']}); {criteria}")
+    criteria = "" if np.isnan(attrs["aic"]) else f"; AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}"
+    lines.append(f"Objective: {attrs['objective']:.4f} ({attrs['objective_name']}){criteria}")
     if len(statuses) == 1:
         condition, rank, free = (verdict[name].item() for name in ("condition", "rank", "free"))
         lines.append(

@@ -162,7 +162,7 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
         columns["REF"] = seen.ref
     units = {
         "time": problem.data.time_unit or problem.model.time_unit,
-        "output": str(unit[0]) if np.all(unit == unit[0]) else None,
+        "output": str(unit[0]) if unit.size and np.all(unit == unit[0]) else None,
     }
     return xr.Dataset(
         {
@@ -225,8 +225,8 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
         "status": worst([v.status for v in outcome.verdicts]).value,
         "objective": total,
         "objective_name": outcome.objective_name,
-        "aic": deviance + 2 * counted,
-        "bic": deviance + counted * np.log(float(np.nansum(n))),
+        "aic": deviance + 2 * counted if outcome.compared else float("nan"),
+        "bic": deviance + counted * np.log(float(np.nansum(n))) if outcome.compared else float("nan"),
         "interval": outcome.interval,
         "notes": "\n".join((*outcome.notes, *problem.data.notes)),
         "seed": -1 if options.get("seed") is None else int(options["seed"]),

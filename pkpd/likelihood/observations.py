@@ -33,6 +33,7 @@ class Feature(Enum):
     OCCASIONS = "differences between occasions (iov)"
     PRIORS = "priors"
     MIXTURE = "a mixture of sub-populations"
+    UNSEEN = "data without any observation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

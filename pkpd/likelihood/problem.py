@@ -195,7 +195,9 @@ class Problem:
         return [replace(self.take([s]), data=self.data[name]) for s, name in enumerate(self.subjects)]
 
 
-def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occasions: bool = False) -> Problem:
+def make_problem(
+    model: Model, data: Dataset, *, held: Sequence[str] = (), occasions: bool = False, unseen: bool = False
+) -> Problem:
     """Check a model and data against each other, and compile them.
 
     Parameters
@@ -206,6 +208,8 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occas
         Residual parameters, ``"<output>.<term>"``, that no fit shall move.
     occasions : bool
         Whether parameters with an `iov` differ between occasions; they then have a kappa for each.
+    unseen : bool
+        Whether there may be no observation at all.
 
     Raises
     ------
@@ -216,7 +220,7 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occas
     if model.mixture:
         events = _with_class(model, events)
     counted = np.flatnonzero((data.columns["EVID"] == Evid.OBSERVATION) & (data.columns["MDV"] == 0))
-    if not counted.size:
+    if not counted.size and not unseen:
         raise MismatchError(
             "there is no observation to fit.",
             where=data.origin,

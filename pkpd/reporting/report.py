@@ -91,6 +91,7 @@ def _summary(fit: Fit) -> Section:
     attrs, verdict = fit.attrs, fit.verdict
     records = int(np.sum(verdict["records"].values))
     people = fit["subjects"].sizes["subject"]
+    criteria = "" if np.isnan(attrs["aic"]) else f"; AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}"
     lines = [
         f"**{fit.status[:1].upper()}{fit.status[1:]}.** {fit.message}",
         f"{records} observations of {people} subject{'s' * (people != 1)}. {attrs['estimator']}.",
@@ -101,8 +102,7 @@ def _summary(fit: Fit) -> Section:
             title="Summary", blocks=(Box(title="Verdict", blocks=(*words, population.objective_table(fit))),)
         )
     lines += [
-        f"Objective {attrs['objective']:.4f} ({attrs['objective_name']}); AIC {attrs['aic']:.2f}, BIC "
-        f"{attrs['bic']:.2f}.",
+        f"Objective {attrs['objective']:.4f} ({attrs['objective_name']}){criteria}.",
     ]
     lines += [line for line in str(attrs.get("notes", "")).splitlines() if line]
     return Section(title="Summary", blocks=(Box(title="Verdict", blocks=tuple(Paragraph(line) for line in lines)),))

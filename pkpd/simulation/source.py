@@ -56,8 +56,8 @@ def read_source(given: Model | Fit) -> Source:
         raise UsageError(
             "In this fit every subject has parameters of its own.",
             where="simulate(fit, regimens)",
-            expected=f"A fit with one set of parameters, or one subject's model. Subjects: {', '.join(known)}.",
-            remedy=f'Write simulate(fit.model_of("{known[0]}"), ...).',
+            expected=f"A fit with one set of parameters, or that of one subject. Subjects: {', '.join(known)}.",
+            remedy=f'Write simulate(fit.of("{known[0]}"), ...), or simulate(fit.model_of("{known[0]}"), ...).',
         )
     return Source(model=given.model, typical=_typical_of_fit(given), origin=f"fit: {given.attrs['estimator']}")
 
