@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Profile,
         Quadrature,
         Start,
+        TwoStage,
         bootstrap,
         find_start,
         fit,
@@ -102,6 +103,7 @@ _ROOMS = {
         "Profile",
         "Quadrature",
         "Start",
+        "TwoStage",
         "bootstrap",
         "find_start",
         "fit",
@@ -139,6 +141,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Quadrature",
     "SAEM",
     "Importance",
+    "TwoStage",
     # subjects, given a population
     "MAP",
     # how well the estimates of a population fit are known

@@ -12,6 +12,7 @@ from pkpd.estimation.posterior import MAP
 from pkpd.estimation.profiles import Profile, profile
 from pkpd.estimation.saem import SAEM
 from pkpd.estimation.sir import SIR, sir
+from pkpd.estimation.two_stage import TwoStage
 
 __all__ = [
     "FO",
@@ -30,6 +31,7 @@ __all__ = [
     "Profile",
     "Quadrature",
     "Start",
+    "TwoStage",
     "bootstrap",
     "find_start",
     "fit",
