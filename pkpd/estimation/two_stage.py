@@ -21,7 +21,7 @@ from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature
 from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.marginal import Marginal, Prior, foce
-from pkpd.likelihood.modes import Modes, joint
+from pkpd.likelihood.modes import Modes, find_modes, joint
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.variance import Covariance, Group
 
@@ -82,6 +82,10 @@ class TwoStage(ForPopulations):
         d, k = len(effects.names), len(effects.typical)
         order = np.array([effects.typical.index(name) for name in effects.names], dtype=int)
         outer = Outer(replace(population, effects=_unrelated(effects)), foce)
+        # On the way from the typical person to a subject alone, the population of the model lends a hand.
+        prior = Prior.at(population, np.concatenate([effects.start, effects.covariance.start]))
+        near = find_modes(population, prior.z, prior.precision, np.zeros((len(population.problem.subjects), d)))
+        outer.last = (effects.start[d:], Marginal(each=2 * near.value, modes=near))
         check_start(outer.population, outer(effects.start[d:]))
         with progress("Fitting subjects") as tick:
             first = descend(outer, effects.start[d:], lower[d:k], upper[d:k], tolerance=_TOLERANCE, most=_MOST,

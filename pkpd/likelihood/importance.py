@@ -180,7 +180,8 @@ class Proposals:
             mine = sampled.b[lot]
             w = effects.arguments(prior.z, mine.reshape(-1, d))
             each = np.empty((len(lot), *total.shape))
-            each[..., :k] = (2 * self._slopes(number, w) @ directions).reshape(len(lot), people, k)
+            with np.errstate(invalid="ignore"):  # a draw that cannot be solved has no weight
+                each[..., :k] = (2 * self._slopes(number, w) @ directions).reshape(len(lot), people, k)
             each[..., :k] -= 2 * mine @ (prior.precision @ self.follow)
             each[..., k:] = np.einsum("gsi,qij,gsj->gsq", mine, moved, mine, optimize=True) + by_omega
             share = sampled.share[lot]

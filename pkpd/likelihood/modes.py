@@ -57,7 +57,8 @@ def curvature_at(population: Population, modes: Modes, precision: np.ndarray) ->
     Elsewhere the expected ones stand for them, and the inverse of Omega where there are none either.
     """
     to_effect = population.effects.to_effect
-    curved = population.curvature(modes.at)
+    with np.errstate(invalid="ignore"):  # where there are none
+        curved = population.curvature(modes.at)
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + precision
     known = np.asarray(np.isfinite(modes.hessian).all(axis=(1, 2)))
     expected = np.where(known[:, None, None], modes.hessian, precision)
@@ -87,8 +88,8 @@ def find_modes(
     to_effect = effects.to_effect
 
     def look(b: np.ndarray) -> tuple[Slopes, np.ndarray, np.ndarray, np.ndarray]:
-        at = population.slopes(effects.arguments(z, b))
         with np.errstate(invalid="ignore"):  # a wild trial, which is not taken
+            at = population.slopes(effects.arguments(z, b))
             gradient = at.gradient @ to_effect + b @ precision
             hessian = population.information(at) + precision
         return at, joint(at, b, precision), gradient, hessian
