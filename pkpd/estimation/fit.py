@@ -223,8 +223,12 @@ class Fit:
             )
         self.model_of(subject)
         own = Model(str(self.tree.attrs["model"]))
-        single = {name: replace(p, iiv=0.0) for name, p in own.parameters.items()}
-        model = own.replace(parameters=single, blocks=())
+        model = own.replace(
+            parameters={name: replace(p, iiv=0.0, fixed_iiv=False) for name, p in own.parameters.items()},
+            outputs={name: replace(output, iiv=0.0, fixed_iiv=False) for name, output in own.outputs.items()},
+            blocks=(),
+            priors={},
+        )
         attrs = {"model": model.text, "model_hash": model.hash}
         return Fit(tree=alone(self.tree, subject, attrs), lmfit={k: v for k, v in self.lmfit.items() if k == subject})
 

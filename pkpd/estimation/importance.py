@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -11,16 +12,18 @@ import xarray as xr
 from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.descend import Descent, descend
-from pkpd.estimation.outer import Look, Outer
+from pkpd.estimation.outer import Look, Outer, Penalised
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.verdict import Status, Verdict
+from pkpd.likelihood import Feature
 from pkpd.likelihood.importance import Proposals, Sampled, Scores, tail_index
 from pkpd.likelihood.marginal import Prior, foce
 from pkpd.likelihood.modes import curvature_at, find_modes
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import Priors
 from pkpd.schema import describe
 from pkpd.streams import check_seed
 
@@ -30,8 +33,10 @@ __all__ = ["Importance"]
 _SHARE, _FEWEST, _ROUGH = 8, 100, 0.1
 #: It is led there by FOCE, until that could fall by less; the logarithm of an SD that falls by more has vanished.
 _NEAR, _GONE = 1.0, 2.0
-#: Iterations with the same draws, and the share of its effective draws that every subject keeps in these.
-_SAME, _KEPT = 10, 0.3
+#: Stages with few draws; iterations with the same draws; the share of its effective draws that everybody keeps there.
+_STAGES, _SAME, _KEPT = 4, 10, 0.3
+#: A variance below this says that nobody differs.
+_NOTHING = 1e-6
 #: Draws of all subjects that one look may take.
 _MOST = 5_000_000
 #: Effective draws below which a subject is not believed, and the heaviest tail of its weights; the largest Monte Carlo
@@ -72,6 +77,8 @@ class Importance(ForPopulations):
     300
     """
 
+    handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS}
+
     seed: int | None = None
     draws: int = 1000
     error: float | None = None
@@ -91,7 +98,7 @@ class Importance(ForPopulations):
             self._refuse("max_iterations", "0 or more.")
 
     def _run(self, population: Population) -> Outcome:
-        quantities = Quantities.of(population.effects)
+        quantities = Quantities.of(population)
         start = np.concatenate([population.effects.start, population.effects.covariance.start])
         outer = Outer(population, foce)
         check_start(population, outer(start))
@@ -103,7 +110,7 @@ class Importance(ForPopulations):
             at_bound = (x <= lower) | (x >= upper)
             here, known = stage(x), None
             if self.covariance is not None and np.isfinite(here.objective):
-                known = find_precision(lambda x: stage(x).slopes, x, ~at_bound, self.covariance, quantities.size(x))
+                known = find_precision(stage, x, ~at_bound, self.covariance, quantities.size(x))
         tails = tail_index(here.sampled.share)
         verdict = self._judge(quantities, search, found, here, tails, known, at_bound)
         near = outer(x)
@@ -142,8 +149,10 @@ class Importance(ForPopulations):
         """Whether the fit may be believed."""
         own, sampled = quantities.coordinates, here.sampled
         names = [own.names[place] for place in np.flatnonzero(own.free)]
-        bounds = tuple(name for name, is_at in zip(names, at_bound, strict=True) if is_at)
-        gradient = 0.5 * here.slopes.sum(axis=0)
+        natural = quantities.natural(found.x)[own.free]
+        gone = [n.startswith(("iiv.", "iov.")) and "," not in n and v < _NOTHING for n, v in zip(names, natural)]
+        bounds = tuple(name for name, *is_at in zip(names, at_bound, gone, strict=True) if any(is_at))
+        gradient = 0.5 * here.gradient
         inverse = np.linalg.inv(0.5 * found.hessian)
         if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8:
             inverse = np.zeros_like(inverse)
@@ -179,6 +188,8 @@ class Importance(ForPopulations):
             status, message = Status.NOT_CONVERGED, f"{said} Raise draws."
         elif bounds:
             status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
+            if any(gone):
+                message += " A variance that has run to 0 is best taken out of the model (iiv = 0)."
         eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
         usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
         return Verdict(
@@ -221,14 +232,15 @@ class _Stage:
     def __call__(self, x: np.ndarray) -> _Sample:
         prior = Prior.at(self.proposals.population, x)
         self.solved += 1
-        return _Sample(self, prior, self.proposals.weigh(prior))
+        return _Sample(self, x.copy(), prior, self.proposals.weigh(prior))
 
 
 @dataclass(slots=True)
-class _Sample:
-    """The sampled objective at one place."""
+class _Sample(Penalised):
+    """The sampled objective at one place, and that of the priors."""
 
     stage: _Stage
+    x: np.ndarray
     prior: Prior
     sampled: Sampled
     _scores: Scores | None = field(default=None)
@@ -236,7 +248,8 @@ class _Sample:
     @property
     def objective(self) -> float:
         """-2 log L without n log(2 pi)."""
-        return self.sampled.objective if (self.sampled.effective >= self.stage.least).all() else np.inf
+        kept = (self.sampled.effective >= self.stage.least).all()
+        return self.sampled.objective + self.priors.value(self.x) if kept else np.inf
 
     @property
     def scores(self) -> Scores:
@@ -250,6 +263,11 @@ class _Sample:
     def slopes(self) -> np.ndarray:
         """Derivatives of every subject's part, (S, X)."""
         return self.scores.gradient
+
+    @property
+    def priors(self) -> Priors:
+        """The priors of the population."""
+        return self.stage.proposals.population.priors
 
 
 class _Search:
@@ -288,11 +306,15 @@ class _Search:
         self.before += outer.solved
         self.trace += found.trace
         self.left = max(self.left - found.iterations, 1)
+        return self.revived(found.x, start)
+
+    def revived(self, x: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Give x with Omega as before where a rough search has led a variance to 0: from there is no way back."""
         k = len(self.population.effects.typical)
-        diagonal = np.array([row == column for _, row, column in self.population.effects.covariance.elements])
-        if (diagonal & (found.x[k:] < start[k:] - _GONE)).any():
-            return np.concatenate([found.x[:k], start[k:]])
-        return found.x
+        elements = self.population.effects.covariance.elements
+        diagonal = np.array([row == column for _, row, column in elements], dtype=bool)
+        gone = (diagonal & (x[k:] < before[k:] - _GONE)).any()
+        return np.concatenate([x[:k], before[k:]]) if gone else x
 
     def run(self, start: np.ndarray) -> Descent:
         """Give where the last descent ended."""
@@ -305,6 +327,7 @@ class _Search:
         x, hessian = np.clip(start, lower, upper), None
         if self.left:
             x = self.approach(x, lower, upper)
+        near, stages = x, 0
         while True:
             self.before += self.stage.solved
             self.stage = self.lay(x, draws)
@@ -313,11 +336,13 @@ class _Search:
             self.trace += found.trace[bool(self.trace) :]
             x, hessian = found.x, found.hessian
             self.left -= len(found.trace) - 1
-            still = len(found.trace) == 1
-            if not still and self.left > 0:
+            still, stages = len(found.trace) == 1, stages + 1
+            rough = draws < options.draws
+            if not still and self.left > 0 and not (rough and stages == _STAGES):
                 continue
-            if draws < options.draws:
+            if rough:
                 draws, tolerance = options.draws, options.tolerance
+                x, hessian = self.revived(x, near), None
                 continue
             if options.error is None:
                 return found

@@ -17,6 +17,7 @@ from pkpd.estimation.uncertainty import wald
 from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod
+from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.marginal import Prior
 from pkpd.likelihood.modes import Modes, curvature_at, find_modes
 from pkpd.likelihood.population import Population
@@ -67,6 +68,8 @@ class MAP:
         Feature.OUTPUTS,
         Feature.CENSORING,
         Feature.OCCASIONS,
+        Feature.STUDENT,
+        Feature.PRIORS,
         Feature.UNSEEN,
     })  # fmt: skip
 
@@ -112,15 +115,11 @@ class MAP:
         modes = found.modes
         shape = curvature_at(population, modes, prior.precision)
         variance = np.linalg.inv(shape)
-        between = [name for name in effects.names if "@" not in name]
-        names = [p.name for p in effects.parameters]
-        places = np.array([names.index(name) for name in between], dtype=int)
-        own = Coordinates(parameters=effects.parameters, count=effects.count, free=np.isin(names, between))
-        people, count, d = len(problem.subjects), len(names), len(between)
-        z = np.tile(own.forward(own.initial), (people, 1))
-        z[:, places] += modes.b[:, :d]
-        covariance = np.zeros((people, count, count))
-        covariance[np.ix_(np.arange(people), places, places)] = variance[:, :d, :d]
+        lines = _lines(effects)
+        own = Coordinates(parameters=effects.parameters, count=effects.count, free=np.asarray(lines.any(axis=1)))
+        people = len(problem.subjects)
+        z = own.forward(own.initial) + modes.b @ lines.T
+        covariance = lines @ variance @ lines.T
         lower, upper = wald(own, z, covariance, self.level, np.inf)
         w, typical = effects.arguments(prior.z, modes.b), effects.arguments(prior.z, np.zeros_like(modes.b))
         n = np.bincount(population.subject, minlength=people)
@@ -158,6 +157,16 @@ class MAP:
             columns={"CWRES": conditional_residuals(population, x, modes)},
             compared=False,
         )
+
+
+def _lines(effects: Effects) -> np.ndarray:
+    """What random effects between people do to the K quantities, transformed: ones, (K, d)."""
+    names = [p.name for p in effects.parameters]
+    found = np.zeros((len(names), len(effects.names)))
+    for row, name in zip(effects.to_effect, (*effects.engine, *names[effects.count :]), strict=True):
+        if name in names:
+            found[names.index(name)] = row
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

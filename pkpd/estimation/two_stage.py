@@ -12,7 +12,7 @@ from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.complete import natural_of
 from pkpd.estimation.descend import Descent, descend
-from pkpd.estimation.outer import Look, Outer
+from pkpd.estimation.outer import Look, Outer, Penalised
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.progress import progress
@@ -23,6 +23,7 @@ from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.marginal import Marginal, Prior, foce
 from pkpd.likelihood.modes import Modes, find_modes, joint
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import Priors
 from pkpd.likelihood.variance import Covariance, Group
 
 __all__ = ["TwoStage"]
@@ -76,12 +77,12 @@ class TwoStage(ForPopulations):
 
     def _run(self, population: Population) -> Outcome:
         _check(population)
-        effects, quantities = population.effects, Quantities.of(population.effects)
+        effects, quantities = population.effects, Quantities.of(population)
         lower, upper = quantities.limits()
         # Typical values come first: d of the model, each with its random effect, then residual parameters.
         d, k = len(effects.names), len(effects.typical)
         order = np.array([effects.typical.index(name) for name in effects.names], dtype=int)
-        outer = Outer(replace(population, effects=_unrelated(effects)), foce)
+        outer = Outer(replace(population, effects=_unrelated(effects), priors=Priors()), foce)
         # On the way from the typical person to a subject alone, the population of the model lends a hand.
         prior = Prior.at(population, np.concatenate([effects.start, effects.covariance.start]))
         near = find_modes(population, prior.z, prior.precision, np.zeros((len(population.problem.subjects), d)))
@@ -111,8 +112,8 @@ class TwoStage(ForPopulations):
         if self.covariance is not None:
             size = quantities.size(x)
             known = _together(
-                find_precision(lambda x: own(x).slopes, start, ~at_bound[ends], self.covariance, size[ends]),
-                find_precision(lambda x: outer(x).slopes, first.x, ~at_bound[d:k], self.covariance, size[d:k]),
+                find_precision(own, start, ~at_bound[ends], self.covariance, size[ends]),
+                find_precision(outer, first.x, ~at_bound[d:k], self.covariance, size[d:k]),
                 ends,
                 np.arange(d, k),
             )
@@ -234,15 +235,21 @@ class _Own:
         slopes[:, self.order] = -2 * pull
         moved = self.covariance.slopes(x[d:])
         slopes[:, d:] = np.einsum("sij,qji->sq", inverse, moved) - np.einsum("si,qij,sj->sq", pull, moved, pull)
-        return _Likely(objective=float(each.sum()), slopes=slopes)
+        return _Likely(x=x.copy(), objective=float(each.sum()), slopes=slopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Likely:
+class _Likely(Penalised):
     """-2 log L of the individual estimates without constants, and the slopes of every subject's part, (S, X)."""
 
+    x: np.ndarray
     objective: float
-    slopes: np.ndarray
+    slopes: np.ndarray  # type: ignore[assignment]
+
+    @property
+    def priors(self) -> Priors:
+        """None: they are refused."""
+        return Priors()
 
 
 def _unrelated(effects: Effects) -> Effects:
@@ -304,7 +311,7 @@ def _check(population: Population) -> None:
            "Give it iiv, or fix it.")  # fmt: skip
     refuse([name for name in effects.names if name in own and name not in free], "{} is fixed, and has iiv.",
            "The mean of what differs between people is estimated.", "Free it, or take out its iiv.")  # fmt: skip
-    refuse([name for name in effects.names if name in residual], "{} differs between people.",
+    refuse([name for name in effects.names if name not in own], "{} differs between people.",
            "Residual parameters that all subjects share.", "Take out its iiv, or use FOCE().")  # fmt: skip
     refuse([name for name, p in own.items() if p.iov > 0], "{} differs between occasions.",
            "Parameters that a subject keeps.", "Set iov = 0, or use FOCE().")  # fmt: skip

@@ -123,6 +123,26 @@ def test_the_exact_maximum(case):
     assert float(found["subjects"]["objective"].sum()) == pytest.approx(found.ofv, rel=1e-12)
 
 
+MORE = {
+    "residual error that differs between people": decline(law="prop = 0.3, iiv = 0.1"),
+    "a prior": Model(TEXT.replace("OF_A", "iiv = 0.05").replace("OF_K", "iiv = 0.05").replace("OMEGA", "")
+                     .replace("LAW", "prop = 0.3")
+                     .replace("[dynamics]", "[priors]\nk = { value = 0.2, sd = 0.01 }\n[dynamics]")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MORE)
+def test_the_exact_maximum_of_more(case):
+    exact = pkpd.fit(MORE[case], seen(), Quadrature(nodes=7))
+    found = pkpd.fit(MORE[case], seen(), Importance(seed=1, draws=4000))
+    assert found.status == exact.status
+    away = (found.estimates.value.values - exact.estimates.value.values) / exact.estimates.se.values
+    assert np.abs(away).max() < 0.15
+    np.testing.assert_allclose(found.estimates.transformed_se, exact.estimates.transformed_se, rtol=0.15)
+    own = pkpd.fit(found.model, seen(), pkpd.MAP())
+    np.testing.assert_allclose(own["etas"]["eta"], found["etas"]["eta"], atol=1e-4)
+
+
 def test_a_closed_form():
     """Straight lines with normal effects: the records of a person are normal, with covariance X Omega X' + s^2."""
     data, t, y = line()
