@@ -67,8 +67,10 @@ def verdict_in_numbers(fit: Fit) -> str:
     attrs, verdict = fit.attrs, fit.verdict
     constant = int(verdict["records"].item()) * np.log(2 * np.pi)
     gradient, decrement = float(verdict["gradient"].item()), float(verdict["decrement"].item())
-    said = [f"Without n log(2 pi), here {constant:.4f}, as NONMEM prints it; AIC {attrs['aic']:.2f}, BIC "
-            f"{attrs['bic']:.2f} (of n records) are with it."]  # fmt: skip
+    criteria = f"AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f} (of n records) are with it"
+    if np.isnan(attrs["aic"]):
+        criteria = "no AIC, as it was not minimised"
+    said = [f"Without n log(2 pi), here {constant:.4f}, as NONMEM prints it; {criteria}."]
     if np.isfinite(decrement):
         said.append(
             f"Largest slope times standard error {gradient:.1e}; the objective could still fall by {decrement:.0e}."

@@ -22,7 +22,7 @@ _ROWS_OF_FIXED = 6  # more fixed parameters than this are listed under the table
 
 def summary(fit: Fit) -> str:
     """Give the fit as text: verdict, table of estimates, strong correlations, notes."""
-    if "omega" in fit.tree.children:
+    if "omega" in fit.tree.children and not _by_subject(fit):
         return population_summary(fit)
     lines = [*_head(fit), ""]
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
@@ -45,7 +45,7 @@ def summary(fit: Fit) -> str:
 
 def summary_html(fit: Fit) -> str:
     """Give the same for a notebook."""
-    if "omega" in fit.tree.children:
+    if "omega" in fit.tree.children and not _by_subject(fit):
         return f"<pre>{escape(population_summary(fit))}</pre>"
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
     head = "".join(f"<p>{escape(line)}</p>" for line in _head(fit))
