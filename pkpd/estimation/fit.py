@@ -226,7 +226,7 @@ class Fit:
         model = own.replace(
             parameters={name: replace(p, iiv=0.0, fixed_iiv=False) for name, p in own.parameters.items()},
             outputs={name: replace(output, iiv=0.0, fixed_iiv=False) for name, output in own.outputs.items()},
-            blocks=(),
+            blocks=tuple(block for block in own.blocks if block.kind == "iov"),
             priors={},
         )
         attrs = {"model": model.text, "model_hash": model.hash}

@@ -119,6 +119,8 @@ def alone(tree: xr.DataTree, subject: str, attrs: Mapping[str, Any]) -> xr.DataT
     found = {}
     for name, node in tree.children.items():
         group = node.to_dataset()
+        if name == "omega":  # the population's
+            continue
         if name == "records":
             group = group.isel(record=group["ID"].values == subject)
         elif "group" in group:

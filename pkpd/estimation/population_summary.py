@@ -68,8 +68,9 @@ def verdict_in_numbers(fit: Fit) -> str:
     constant = int(verdict["records"].item()) * np.log(2 * np.pi)
     gradient, decrement = float(verdict["gradient"].item()), float(verdict["decrement"].item())
     said = [f"n log(2 pi) of the n records, {constant:.4f}, is left out, as NONMEM does."]
-    if np.isfinite(attrs["aic"]):
-        said.append(f"With it: AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}.")
+    said += ["No AIC is made of what was not minimised."] if np.isnan(attrs["aic"]) else [
+        f"With it: AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}."
+    ]  # fmt: skip
     if np.isfinite(decrement) and np.isfinite(gradient):
         said.append(
             f"Largest slope times standard error {gradient:.1e}; the objective could still fall by {decrement:.0e}."

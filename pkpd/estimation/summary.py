@@ -46,7 +46,7 @@ def summary(fit: Fit) -> str:
 
 def summary_html(fit: Fit) -> str:
     """Give the same for a notebook."""
-    if "omega" in fit.tree.children:
+    if "omega" in fit.tree.children and not _by_subject(fit):
         return f"<pre>{escape(population_summary(fit))}</pre>"
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
     head = "".join(f"<p>{escape(line)}</p>" for line in _head(fit))

@@ -26,14 +26,17 @@ def objective_table(fit: Fit) -> Table:
     """Give minus two log likelihood, by the estimator and exactly."""
     rows = [(how, value, error or None) for how, value, error in objectives(fit)]
     constant = int(fit.verdict["records"].item()) * np.log(2 * np.pi)
+    criteria = f"AIC {fit.attrs['aic']:.2f}, BIC {fit.attrs['bic']:.2f} (of n records)"
+    if np.isnan(fit.attrs["aic"]):
+        criteria = "no AIC, as it was not minimised"
     return Table(
         name="objective",
         caption="−2 log L without n log 2π, as NONMEM prints it.",
         columns=(Column(name="", kind="name"), Column(name="−2 log L", decimals=4), Column(name="error", digits=2)),
         rows=tuple(rows),
         notes=(
-            f"With the constant, here {constant:.4f}: AIC {fit.attrs['aic']:.2f}, BIC {fit.attrs['bic']:.2f} (of n "
-            "records). Objectives of different methods are not comparable; exact ones are.",
+            f"With the constant, here {constant:.4f}: {criteria}. Objectives of different methods are not comparable; "
+            "exact ones are.",
         ),
     )
 

@@ -26,7 +26,7 @@ def test_what_is_printed_of_a_population():
     text = str(fit)
     for said in (
         "Status: converged.", "by FOCE with interaction (the objective)  116.8034", "(exact)", "± ",
-        "n log(2 pi) of the n records, 242.5998, is left out, as NONMEM does", "rank 7, condition number 1.7", "95 % CI",
+        "n log(2 pi) of the n records, 242.5998, is left out, as NONMEM does", "condition number 1.7", "95 % CI",
         "R,S sandwich",
         "CV: of a log-normal parameter, sqrt(exp(variance) - 1)", "1 - SD / omega and as 1 - variance / omega^2",
     ):  # fmt: skip
