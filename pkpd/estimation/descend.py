@@ -8,8 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Descent", "Point", "descend"]
+__all__ = ["STOPPED", "Descent", "Point", "descend", "stopped"]
 
+#: Why a descent ended that somebody interrupted.
+STOPPED = "stopped by hand"
 _SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-10, 2.0
 
 
@@ -122,6 +124,12 @@ def descend(
         hessian, reset = _update(hessian, step, change), False
     return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=most, settled=False,
                    reason=f"{most} iterations were not enough", trace=trace)  # fmt: skip
+
+
+def stopped(x: np.ndarray, point: Point, iterations: int) -> Descent:
+    """Give a descent that was stopped by hand, with the lowest point so far."""
+    return Descent(x=x, point=point, hessian=_first_guess(point.slopes), decrement=float("nan"), iterations=iterations,
+                   settled=False, reason=STOPPED, trace=[(point.objective, x)])  # fmt: skip
 
 
 def _first_guess(slopes: np.ndarray) -> np.ndarray:

@@ -29,12 +29,17 @@ class Outer:
     population : Population
     approximation : callable
         Such as :func:`pkpd.likelihood.marginal.foce`.
+    solved : int
+        How often the model was solved for everybody.
+    last, best
+        Where slopes were asked for last, and where the objective was lowest of such places.
     """
 
     population: Population
     approximation: Approximation
     solved: int = 0
     last: tuple[np.ndarray, Marginal] | None = field(default=None)
+    best: Look | None = field(default=None)
 
     def __call__(self, x: np.ndarray) -> Look:
         """Look at the objective."""
@@ -58,6 +63,8 @@ class Outer:
         self.last = (x, known)
         found = self._find(x, gradient=True)
         self.last = (x, found)
+        if self.best is None or found.objective < self.best.objective:
+            self.best = Look(outer=self, x=x.copy(), marginal=found)
         return found
 
 

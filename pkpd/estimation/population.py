@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -11,12 +11,12 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble, reordered
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.descend import Descent, descend
+from pkpd.estimation.descend import STOPPED, Descent, descend, stopped
 from pkpd.estimation.outer import Approximation, Look, Outer
 from pkpd.estimation.precision import CovarianceMethod, Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
-from pkpd.estimation.verdict import Status, Verdict
+from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
@@ -140,17 +140,33 @@ class PopulationEstimator(ForPopulations):
         start = np.concatenate([effects.start, effects.covariance.start])
         lower, upper = quantities.limits()
         check_start(population, outer(start))
+        iterations, late = -1, ""
+
+        def watch(iteration: int, _: float) -> None:
+            nonlocal iterations
+            iterations = iteration
+            tick()
+
         with progress("Searching") as tick:
-            found = descend(
-                outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=lambda *_: tick()
-            )
+            try:
+                found = descend(
+                    outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=watch
+                )
+            except KeyboardInterrupt:
+                if outer.best is None:
+                    raise
+                found = stopped(outer.best.x, outer.best, max(iterations, 0))
             at_bound = (found.x <= lower) | (found.x >= upper)
             known = None
-            if self.covariance is not None and np.isfinite(found.point.objective):
-                known = find_precision(
-                    lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance, quantities.size(found.x)
-                )
+            if self.covariance is not None and np.isfinite(found.point.objective) and found.reason != STOPPED:
+                try:
+                    known = find_precision(
+                        lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance, quantities.size(found.x)
+                    )
+                except KeyboardInterrupt:
+                    late = f" {BY_HAND} before the standard errors were known."
         verdict = _judge(self, outer, quantities, found, known)
+        verdict = replace(verdict, message=verdict.message + late)
         assert isinstance(found.point, Look)
         trace = [(value, quantities.natural(x)) for value, x in found.trace]
         return assemble(self, population, quantities, found.point, known, verdict, trace, title=self.title)
@@ -192,6 +208,9 @@ def _judge(
     status, message = Status.CONVERGED, "The search ended at a minimum."
     if estimator.max_iterations == 0:
         status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
+    elif found.reason == STOPPED:
+        status = Status.NOT_CONVERGED
+        message = f"{BY_HAND} after {found.iterations} iterations: the estimates so far."
     elif not found.settled or steep > _FLAT:
         status = Status.NOT_CONVERGED
         ran_out = found.iterations >= estimator.max_iterations

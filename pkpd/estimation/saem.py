@@ -17,7 +17,7 @@ from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.stochastic import Search
-from pkpd.estimation.verdict import Status, Verdict
+from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 from pkpd.likelihood.marginal import foce
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.quadrature import quadrature
@@ -177,7 +177,7 @@ class SAEM(ForPopulations):
         status, message = Status.CONVERGED, said
         if hurried:
             status = Status.NOT_CONVERGED
-            message = f"Stopped by hand after {done} of {self.burn + self.smooth} iterations: the estimates so far."
+            message = f"{BY_HAND} after {done} of {self.burn + self.smooth} iterations: the estimates so far."
         elif self.burn + self.smooth == 0:
             status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
         elif known is not None and known.reason and "subjects" not in known.reason:

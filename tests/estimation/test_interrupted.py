@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,13 @@ import numpy as np
 import pytest
 
 import pkpd
+from pkpd import project
 from pkpd.errors import FitFileError
-from pkpd.estimation import SAEM
+from pkpd.estimation import SAEM, population, profiles
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.outer import Outer
 from pkpd.estimation.stochastic import Search
+from pkpd.project.single import Single
 from tests.estimation.test_saem import BLOCK, decline, seen
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -174,3 +178,185 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
 def test_a_checkpoint_that_cannot_be_written_is_told_at_once(tmp_path):
     with pytest.raises(FitFileError, match="cannot be written"):
         pkpd.fit(*MODELS["plain"], replace(BRIEF, checkpoint=tmp_path / "nowhere" / "work.npz"))
+
+
+# Ctrl-C at many moments, in compiled code or not: each time all is undone or something sound is given.
+STOPPED = """
+import threading
+def attempt(delay, work):
+    timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    began = time.perf_counter()
+    try:
+        timer.start()
+        found = work()
+        timer.cancel(); timer.join()
+        said = f"{found.status}|{found.message}|{found.ofv}|{np.isfinite(found.estimates.value.values).all()}"
+    except KeyboardInterrupt:
+        said = "interrupted"
+    print(f"{delay}|{time.perf_counter() - began:.2f}|{said}", flush=True)
+model, data = decline(), seen(int(sys.argv[2]))
+estimator = eval(sys.argv[1])
+pkpd.fit(model, data, estimator)
+began = time.perf_counter()
+pkpd.fit(model, data, estimator)
+usual = time.perf_counter() - began
+for share in (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+    attempt(share * usual, lambda: pkpd.fit(model, data, estimator))
+# After all of them the numbers are what they were.
+whole = pkpd.fit(model, data, estimator)
+print(repr(whole.ofv))
+"""
+
+
+@pytest.mark.parametrize(
+    ("estimator", "people"),
+    [("pkpd.FOCE(tolerance=1e-10)", 300), ("pkpd.Laplace()", 100), ("SAEM(seed=4, burn=60, smooth=40)", 30)],
+)
+def test_ctrl_c_gives_the_estimates_so_far(estimator, people):
+    process = started(STOPPED, estimator, str(people))
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    *lines, last = out.splitlines()
+    said = [line.split("|", 2)[2] for line in lines]
+    whole = pkpd.fit(decline(), seen(people), eval(estimator))
+    assert float(last) == whole.ofv
+    stops = [one.split("|") for one in said if "Stopped by hand" in one]
+    assert len(stops) >= 3, out
+    for status, message, objective, finite in stops:
+        assert finite == "True"
+        late = "before the standard errors were known" in message
+        assert status == ("converged" if late else "not converged")
+        assert float(objective) >= whole.ofv - 1e-3 or "SAEM" in estimator
+    for one in said:
+        assert one == "interrupted" or "Stopped by hand" in one or one.startswith("converged"), one
+
+
+def test_ctrl_c_in_a_search_skips_the_standard_errors(monkeypatch):
+    look, looks = Outer.__call__, []
+
+    def stopping(self, x):
+        looks.append(look(self, x).objective)
+        if len(looks) == 7:
+            raise KeyboardInterrupt
+        return look(self, x)
+
+    monkeypatch.setattr(Outer, "__call__", stopping)
+    found = pkpd.fit(*MODELS["plain"], pkpd.FOCE())
+    assert found.status == "not converged"
+    assert found.message.startswith("Stopped by hand after ") and "the estimates so far" in found.message
+    assert found.ofv == min(looks[:6])
+    assert np.isnan(found.estimates.se.values).all()
+
+
+def test_ctrl_c_in_the_covariance_step_keeps_the_minimum(monkeypatch):
+    stop_after(monkeypatch, population, "find_precision", 0)
+    found = pkpd.fit(*MODELS["plain"], pkpd.FOCE())
+    assert found.status == "converged" and "before the standard errors were known" in found.message
+    assert np.isnan(found.estimates.se.values).all()
+
+
+def test_ctrl_c_before_anything_is_known(monkeypatch):
+    stop_after(monkeypatch, Outer, "slopes", 0)
+    with pytest.raises(KeyboardInterrupt):
+        pkpd.fit(*MODELS["plain"], pkpd.FOCE())
+
+
+def stop_after(monkeypatch, owner: object, name: str, calls: int) -> None:
+    """Make Ctrl-C come in a call of a method."""
+    true, made = getattr(owner, name), []
+
+    def stopping(*args, **options):
+        made.append(1)
+        if len(made) > calls:
+            raise KeyboardInterrupt
+        return true(*args, **options)
+
+    monkeypatch.setattr(owner, name, stopping)
+
+
+def test_profiles_and_samples_that_are_stopped(monkeypatch):
+    sir = sys.modules["pkpd.estimation.sir"]
+    model, data = MODELS["plain"]
+    fit = pkpd.fit(model, data, pkpd.FOCE())
+    how = pkpd.Profile(parameters=("a", "k", "y.prop"), points=0)
+    whole = pkpd.profile(fit, data, how)
+    with monkeypatch.context() as patch:
+        stop_after(patch, profiles._Side, "run", 3)
+        part = pkpd.profile(fit, data, how, interval="profile")
+    assert part["profile"]["parameter"].values.tolist() == ["a"]
+    assert "stopped by hand after 1 of 3 quantities" in str(part)
+    assert part["profile"]["lower"].item() == whole["profile"]["lower"].sel(parameter="a").item()
+    assert part.estimates["lower"].sel(parameter="k").item() == fit.estimates["lower"].sel(parameter="k").item()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, profiles._Side, "run", 1)
+        pkpd.profile(fit, data, how)
+    sample = pkpd.SIR(seed=1, samples=60, resamples=20, rounds=2)
+    first = pkpd.sir(fit, data, replace(sample, rounds=1))
+    with monkeypatch.context() as patch:
+        stop_after(patch, sir, "_resample", 1)
+        part = pkpd.sir(fit, data, sample)
+    assert "stopped by hand after 1 of 2 rounds" in str(part)
+    np.testing.assert_array_equal(part["posterior"]["a"].values, first["posterior"]["a"].values)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, sir, "_resample", 0)
+        pkpd.sir(fit, data, sample)
+
+
+SLOW = """
+fit = pkpd.fit(*MODELS["plain"], pkpd.FOCE())
+print("begun", flush=True)
+found = pkpd.bootstrap(fit, MODELS["plain"][1], pkpd.Bootstrap(seed=1, draws=100_000), checkpoint=sys.argv[1])
+print(found["bootstrap"].sizes["replicate"], *[note for note in found.attrs["notes"].splitlines() if "stopped" in note])
+"""
+
+
+def test_a_bootstrap_that_is_stopped_keeps_what_it_has(tmp_path):
+    path = tmp_path / "work.npz"
+    process = started(SLOW, str(path))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    done = int(out.split()[0])
+    assert f"stopped after {done} of 100000 replicates" in out
+    with np.load(path) as file:
+        assert len(file["number"]) == done
+
+
+def test_ctrl_c_in_a_folder_leaves_the_old_results(tmp_path):
+    folder = tmp_path / "fit"
+    shutil.copytree(REPOSITORY / "fits" / "indometacin_pooled", folder)
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    script = """
+import threading
+from pkpd.cli import main
+from pkpd.project import single
+refit = single.Single.refit
+def slow(self):
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    while True:
+        refit(self)
+single.Single.refit = slow
+sys.exit(main(["run", sys.argv[1]]))
+"""
+    process = started(script, str(folder))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Stopped. Nothing was written into" in err and "Traceback" not in err
+    assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
+
+
+def test_estimates_so_far_are_no_results_of_a_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "fit"
+    shutil.copytree(REPOSITORY / "fits" / "indometacin_pooled", folder)
+    before = (folder / "result.nc").read_bytes()
+    stop_after(monkeypatch, Search, "iterate", 40)
+    stopped = pkpd.fit(*MODELS["plain"], BRIEF)
+    monkeypatch.setattr(Single, "refit", lambda self: stopped)
+    with pytest.raises(KeyboardInterrupt):
+        project.run(folder)
+    assert (folder / "result.nc").read_bytes() == before
