@@ -321,7 +321,7 @@ def _laid_out(known: Recalled, how: Profile, chosen: list[int], curves: list[tup
 
 def _notes(known: Recalled, chosen: list[int], curves: list[tuple[_Side, _Side]], asked: int) -> list[str]:
     """What a reader of the profiles should know."""
-    found, open_ends, lost = [], [], []
+    found, open_ends, lost = [known.note] if known.note else [], [], []
     if len(curves) < asked:
         found.append(f"The profiles were stopped by hand after {len(curves)} of {asked} quantities.")
     for number, (low, high) in zip(chosen, curves, strict=True):

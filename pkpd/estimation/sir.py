@@ -141,7 +141,8 @@ def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = 
                 raise
     groups = _groups(known, how, rounds, moving.size)
     text = f"{100 * how.level:g} % sampling importance resampling, {how.resamples} of {how.samples} draws"
-    return enlarged(fit, groups, notes=_notes(how, rounds), limits=groups["sir"] if interval else None, text=text)
+    limits = groups["sir"] if interval else None
+    return enlarged(fit, groups, notes=_notes(known, how, rounds), limits=limits, text=text)
 
 
 def _first_law(known: Recalled, how: SIR) -> tuple[np.ndarray, np.ndarray]:
@@ -230,10 +231,11 @@ def _groups(known: Recalled, how: SIR, rounds: list[_Round], freedom: int) -> di
     }
 
 
-def _notes(how: SIR, rounds: list[_Round]) -> list[str]:
+def _notes(known: Recalled, how: SIR, rounds: list[_Round]) -> list[str]:
     last = rounds[-1]
     effective = 1 / (last.weights**2).sum()
-    found = [f"SIR: {effective:.0f} effective of {how.samples} draws in the last of {len(rounds)} rounds."]
+    found = [known.note] if known.note else []
+    found.append(f"SIR: {effective:.0f} effective of {how.samples} draws in the last of {len(rounds)} rounds.")
     if len(rounds) < how.rounds:
         found.append(f"The sampling was stopped by hand after {len(rounds)} of {how.rounds} rounds.")
     if effective < how.resamples:
