@@ -82,7 +82,9 @@ def find_precision(
     r = 0.5 * (r + r.T)
     unknown = np.full((len(x), len(x)), np.nan)
     scale = np.sqrt(np.abs(np.diagonal(r)))
-    scaled = r / np.where(scale > 0, np.outer(scale, scale), 1.0)
+    with np.errstate(all="ignore"):  # what is infinite is refused below
+        norm = np.outer(scale, scale)
+        scaled = r / np.where(norm > 0, norm, 1.0)
     if not np.isfinite(r).all():
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=np.full(len(places), np.nan),
                          reason="the objective cannot be computed around the minimum")  # fmt: skip

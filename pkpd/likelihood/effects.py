@@ -139,20 +139,22 @@ class Effects:
         Returns
         -------
         values : (S, len(names)) float
-            Natural.
+            Natural; NaN where it is not finite.
         slopes : (S, U) float
             Derivatives of those among the arguments with respect to their argument.
         """
         by_name = {p.name: p for p in self.parameters}
         values, slopes = np.empty((len(w), len(names))), np.ones((len(w), len(self.engine)))
         at = {name: i for i, name in enumerate(self.engine)}
-        with np.errstate(over="ignore"):  # a wild trial step; the engine refuses what is infinite
+        with np.errstate(over="ignore"):  # a wild trial step; what is infinite is no value, and has no slope
             for j, name in enumerate(names):
                 if name not in at:
                     values[:, j] = by_name[name].typical
                 elif name in by_name:
-                    values[:, j] = by_name[name].inverse(w[:, at[name]])
-                    slopes[:, at[name]] = by_name[name].d_inverse(w[:, at[name]])
+                    value = np.asarray(by_name[name].inverse(w[:, at[name]]))
+                    finite = np.isfinite(value)
+                    values[:, j] = np.where(finite, value, np.nan)
+                    slopes[:, at[name]] = np.where(finite, by_name[name].d_inverse(w[:, at[name]]), np.nan)
                 else:  # what an occasion adds
                     values[:, j] = w[:, at[name]]
         return values, slopes
