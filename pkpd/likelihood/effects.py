@@ -151,12 +151,16 @@ class Effects:
                 if name not in at:
                     values[:, j] = by_name[name].typical
                 elif name in by_name:
-                    value = np.asarray(by_name[name].inverse(w[:, at[name]]))
-                    finite = np.isfinite(value)
-                    values[:, j] = np.where(finite, value, np.nan)
-                    slopes[:, at[name]] = np.where(finite, by_name[name].d_inverse(w[:, at[name]]), np.nan)
+                    values[:, j] = by_name[name].inverse(w[:, at[name]])
+                    slopes[:, at[name]] = by_name[name].d_inverse(w[:, at[name]])
                 else:  # what an occasion adds
                     values[:, j] = w[:, at[name]]
+        lost = ~np.isfinite(values)
+        if lost.any():
+            values[lost] = np.nan
+            for j, name in enumerate(names):
+                if name in at:
+                    slopes[lost[:, j], at[name]] = np.nan
         return values, slopes
 
     def residual(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
