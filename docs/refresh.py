@@ -98,9 +98,23 @@ def commands() -> str:
 
 def single() -> str:
     """Give the keys of a fit.toml with one fit, from the classes that it is read into."""
+    from pkpd.project import references
     from pkpd.project import single as room
 
-    return _sections({"": room.SinglePlan, "[data]": room.SingleData})
+    own = _sections({"": room.SinglePlan, "[data]": room.SingleData, "[[reference]]": references.Reference})
+    return own + _estimators(room.estimators())
+
+
+def _estimators(known: dict[str, type]) -> str:
+    """Give the fields of every estimator that `[estimator]` can name."""
+    rows = []
+    for name, cls in known.items():
+        shown = ", ".join(
+            f"`{field.name}`" + ("" if field.default is None else f" ({_default(field.default)[8:]})")
+            for field in fields(cls)
+        )
+        rows.append((f"`{name}`", _markdown((inspect.getdoc(cls) or "").split("\n")[0]), shown))
+    return f"### `[estimator]`\n\n{table(('name', '', 'keys, with their defaults'), rows)}\n"
 
 
 def plan() -> str:
@@ -152,6 +166,7 @@ def _sections(sections: dict[str, type]) -> str:
 
 def _kind(annotation: str) -> str:
     """Give a type in the words of TOML."""
+    annotation = annotation.removesuffix(" | None")
     if annotation.startswith("Literal"):
         return " or ".join(f"`{word}`" for word in re.findall(r"'([^']*)'", annotation))
     if annotation == "dict[str, Any]":

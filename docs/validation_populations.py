@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from validation_tables import beside, table
 
-__all__ = ["theophylline_population", "wang"]
+__all__ = ["growth", "other_laws", "theophylline_population", "wang"]
 
 
 def wang() -> str:
@@ -50,4 +52,51 @@ def theophylline_population() -> str:
     )
     saem = room.fitted(pkpd.SAEM(seed=1))
     rows.append(("the same at the estimates of SAEM (seed 1)", "", f"{saem.ofv:.4f}", ""))
+    return table(("", "printed", "pkpd", "digits"), rows)
+
+
+def other_laws() -> str:
+    """Give the same example under other laws of the residual error."""
+    from tests.truth import test_wang as room
+
+    rows = []
+    ways = (room.FO, partial(room.FOCE, interaction=False), room.FOCE)
+    for law, (text, values) in room.OTHER_LAWS.items():
+        model = room.Model(room.TEXT.replace("LAW", text))
+        cells = []
+        for make, printed in zip(ways, values, strict=True):
+            ours = room.pkpd.fit(model, room.seen(), make(max_iterations=0, covariance=None)).ofv
+            shown, digits = beside(ours, f"{printed:.3f}", 0.51, more=1)
+            cells.append((f"{printed:.3f} · {shown}", digits))
+        agree = {digits for _, digits in cells}
+        rows.append((law, *(cell for cell, _ in cells), "all" if agree == {"all"} else min(agree)))
+    return table(("residual error", "FO", "FOCE", "FOCE-I", "digits"), rows)
+
+
+def growth() -> str:
+    """Give the populations that lme4 and nlme print."""
+    from tests.truth import test_growth_curves as room
+
+    exactly = room.FOCE(tolerance=1e-12)  # as far as every processor goes
+    fit = room.fitted("orange", exactly)
+    ours = room.of(fit)
+    rows = [("orange trees: deviance", room.LME4_DEVIANCE, *beside(room.deviance(fit), room.LME4_DEVIANCE))]
+    words = {"iiv.asym": "SD of asym", "girth.add": "residual SD"}
+    printed_too = (room.LME4 | room.LME4_SDS).items()
+    rows += [(f"orange trees: {words.get(n, n)}", t, *beside(ours[n], t, more=1)) for n, t in printed_too]
+    printed = {name: float(text) for name, text in (room.NLME | room.NLME_SDS).items()}
+    at = room.pkpd.fit(
+        room.Model(room.LOBLOLLY),
+        room.trees("loblolly"),
+        room.FOCE(max_iterations=0, covariance=None),
+        start=room.natural(printed),
+    )
+    text = room.NLME_LOG_LIKELIHOOD
+    rows.append(("loblolly pines: log-likelihood at nlme's estimates", text, *beside(-0.5 * room.deviance(at), text)))
+    lowest, _ = room.minimum()
+    got = room.deviance(room.fitted("loblolly", exactly))
+    rows.append(("loblolly pines: least deviance, by a simplex", f"{lowest:.4f}", *beside(got, f"{lowest:.4f}")))
+    fit = room.theophylline(room.FOCE(max_iterations=0, covariance=None), at_printed=True)
+    text = room.THEOPH_LOG_LIKELIHOOD
+    rows.append(("theophylline: log-likelihood at nlme's estimates", text, *beside(-0.5 * room.deviance(fit), text)))
     return table(("", "printed", "pkpd", "digits"), rows)

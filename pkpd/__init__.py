@@ -46,14 +46,16 @@ if TYPE_CHECKING:
         Pooled,
         Profile,
         Quadrature,
+        Start,
         bootstrap,
+        find_start,
         fit,
         load_fit,
         profile,
         sir,
     )
     from pkpd.library import load
-    from pkpd.model import Covariate, Model, Omega, Output, Parameter, parts
+    from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
     from pkpd.simulation import attain, simulate, sustain
 
@@ -95,14 +97,16 @@ _ROOMS = {
         "Pooled",
         "Profile",
         "Quadrature",
+        "Start",
         "bootstrap",
+        "find_start",
         "fit",
         "load_fit",
         "profile",
         "sir",
     ),
     "pkpd.library": ("load",),
-    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter"),
+    "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
     "pkpd.simulation": ("attain", "simulate", "sustain"),
 }
@@ -113,6 +117,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "load",
     "read_data",
     "fit",
+    "find_start",
     "load_fit",
     "profile",
     "bootstrap",
@@ -136,6 +141,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     # nouns
     "Model",
     "Parameter",
+    "Prior",
     "Covariate",
     "Omega",
     "Output",
@@ -145,6 +151,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Subject",
     "Dataset",
     "Fit",
+    "Start",
     # rooms
     "library",
     "parts",

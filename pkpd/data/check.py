@@ -24,6 +24,7 @@ def check(records: Mapping[str, np.ndarray], found: Findings, notes: list[str]) 
     _doses(records, found)
     _repeats(records, found)
     _observations(records, found)
+    _unusual(records, notes)
 
 
 def _people_and_times(records: Mapping[str, np.ndarray], found: Findings) -> None:
@@ -214,6 +215,17 @@ def _observations(records: Mapping[str, np.ndarray], found: Findings) -> None:
                 None,
                 "Write the limit in DV, LLOQ or ULOQ.",
             )
+    counted = seen & (cens == 0) & ~np.isnan(dv)
+    nowhere = seen & (cens == 1) & (dv == 0) & np.isnan(records["LLOQ"])
+    for row in np.flatnonzero(nowhere) if (dv[counted] >= 0).all() else ():
+        found.row(
+            "cens",
+            row,
+            "DV",
+            "censored below 0, which observations are above in any case: 0 stands for the limit, it seems.",
+            "A censored record has its limit in LLOQ or in DV.",
+            "Write the limit of quantification in LLOQ.",
+        )
     for row in np.flatnonzero(records["LLOQ"] >= records["ULOQ"]):
         found.row(
             "limits",
@@ -244,3 +256,26 @@ def _observations(records: Mapping[str, np.ndarray], found: Findings) -> None:
                 "SE is SD / √N.",
                 "Keep the one that was published.",
             )
+
+
+def _unusual(records: Mapping[str, np.ndarray], notes: list[str]) -> None:
+    """Say what breaks no rule, and is yet a slip more often than not."""
+    ids, evid = records["ID"], records["EVID"]
+    seen = (evid == Evid.OBSERVATION) & (records["MDV"] == 0)
+    dosed = np.unique(ids[(evid == Evid.DOSE) | (evid == Evid.RESET_DOSE)])
+    without = [name for name in dict.fromkeys(ids[seen].tolist()) if name not in set(dosed.tolist())]
+    if len(dosed) and without:
+        shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        notes.append(f"No dose: {count(len(without), 'subject')} with observations ({shown}).")
+    # A reset begins another occasion, in which a time may come again.
+    occasion = np.cumsum((evid == Evid.RESET) | (evid == Evid.RESET_DOSE))
+    keys = zip(ids[seen].tolist(), occasion[seen].tolist(), records["DVID"][seen].tolist(),
+               records["TIME"][seen].tolist(), strict=True)  # fmt: skip
+    known: set[tuple[object, ...]] = set()
+    twice = [key for key in keys if key in known or known.add(key)]
+    if twice:
+        who, _, _, time = twice[0]
+        notes.append(
+            f"Observed more than once at one time: {count(len(twice), 'row')} (first: ID {who} at {short(time)}); each "
+            "counts."
+        )

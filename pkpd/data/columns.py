@@ -17,6 +17,7 @@ NUMBERS: dict[str, float] = {
     "CENS": 0.0,
     "LLOQ": float("nan"),
     "ULOQ": float("nan"),
+    "LIMIT": float("nan"),
     "PERIOD": 0.0,
     "OCC": 0.0,
     "N": 1.0,
@@ -47,6 +48,7 @@ MEANING: dict[str, str] = {
     "CENS": "0 observed, 1 below DV or LLOQ, -1 above DV or ULOQ",
     "LLOQ": "lower limit of quantification",
     "ULOQ": "upper limit of quantification",
+    "LIMIT": "as in Monolix and nlmixr2: LLOQ on a row with CENS 1, ULOQ with CENS -1, else whichever side of DV it is",
     "ARM": "name of the arm",
     "PERIOD": "number of the period",
     "SEQUENCE": "name of the sequence",
@@ -58,4 +60,14 @@ MEANING: dict[str, str] = {
 }
 
 # Names other programs use for the same thing.
-ALIASES = {"TINF": "DUR", "AMOUNT": "AMT", "YTYPE": "DVID", "SUBJECT": "ID", "LIMIT": "LLOQ", "BLQ": "CENS"}
+ALIASES = {
+    "TINF": "DUR",
+    "AMOUNT": "AMT",
+    "ADM": "CMT",
+    "Y": "DV",
+    "YTYPE": "DVID",
+    "OBSID": "DVID",
+    "SUBJECT": "ID",
+    "SUBJID": "ID",
+    "BLQ": "CENS",
+}

@@ -29,6 +29,7 @@ def interpret(parsed: Parsed, found: Findings) -> dict[str, np.ndarray]:
     evid = legacy.evid
     _switches(evid, cmt, found)
     _unused(raw, evid, parsed.notes)
+    _limits(raw, evid, found)
     dosing = (evid == Evid.DOSE) | (evid == Evid.RESET_DOSE)
     observing = evid == Evid.OBSERVATION
     mdv = _mdv(raw, observing, dosing, "MDV" in parsed.numbers, "DV" in parsed.numbers, parsed.notes, found)
@@ -108,6 +109,24 @@ def _unused(raw: dict[str, np.ndarray], evid: np.ndarray, notes: list[str]) -> N
         if len(found):
             which = f"1 row that is no {kind}" if len(found) == 1 else f"{len(found)} rows that are no {kind}s"
             notes.append(f"{name} is not used on {which}.")
+
+
+def _limits(raw: dict[str, np.ndarray], evid: np.ndarray, found: Findings) -> None:
+    """Write LIMIT into LLOQ or ULOQ: the other end of the interval in which a censored record lies."""
+    limit, cens = raw.pop("LIMIT"), raw["CENS"]
+    said = (evid == Evid.OBSERVATION) & ~np.isnan(limit)
+    above = said & ((cens < 0) | ((cens == 0) & (limit > raw["DV"])))
+    for name, rows in (("LLOQ", said & ~above), ("ULOQ", above)):
+        for row in np.flatnonzero(rows & ~np.isnan(raw[name]) & (raw[name] != limit)):
+            found.row(
+                "limits",
+                row,
+                "LIMIT",
+                f"{limit[row]:g} beside {name} {raw[name][row]:g}, which is the same limit here.",
+                "LIMIT is the lower end where CENS is 1, the upper end where it is -1.",
+                f"Keep LIMIT or {name}.",
+            )
+        raw[name] = np.where(rows, limit, raw[name])
 
 
 def _mdv(

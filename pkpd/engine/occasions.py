@@ -48,6 +48,13 @@ def moved(g: Graph, parameter: Parameter, value: Node, kappa: Node) -> Node:
         return g.add(value, kappa)
     if parameter.transform == "log":
         return g.mul(value, g.unary("exp", kappa))
+    if parameter.shape is not None:  # value (1 + shape kappa value^-shape)^(1 / shape): NaN where there is none
+        if not parameter.shape:
+            return g.mul(value, g.unary("exp", kappa))
+        shape = g.const(parameter.shape)
+        powered = g.unary("exp", g.neg(g.mul(shape, g.unary("log", value))))
+        logs = g.unary("log", g.add(g.one, g.mul(g.mul(shape, kappa), powered)))
+        return g.mul(value, g.unary("exp", g.div(logs, shape)))
     # With a and b the distances to the bounds: lower + a (a + b) e^kappa / (a e^kappa + b), its fraction reduced so
     # that no exponential can overflow.
     lower = g.const(parameter.lower)

@@ -2,6 +2,7 @@
 
 from pkpd.estimation.base import Estimator, Outcome
 from pkpd.estimation.bootstrap import Bootstrap, bootstrap
+from pkpd.estimation.find_start import Start, find_start
 from pkpd.estimation.fit import Fit, fit, load_fit
 from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
 from pkpd.estimation.individual import Individual
@@ -24,7 +25,9 @@ __all__ = [
     "Pooled",
     "Profile",
     "Quadrature",
+    "Start",
     "bootstrap",
+    "find_start",
     "fit",
     "load_fit",
     "profile",

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["Estimator", "Outcome", "check_handles"]
 
 
+#: How to do without what a model has.
+_LEFT_OUT = {
+    Feature.STUDENT: "Or leave out t of the output.",
+    Feature.PRIORS: "Or leave the priors out: model.replace(priors={}).",
+    Feature.MIXTURE: "Or leave the mixture out: model.replace(mixture={}) reads a column MIXNUM.",
+}
+
+
 @runtime_checkable
 class Estimator(Protocol):
     """A way to fit: a frozen dataclass whose fields are its options.
@@ -78,6 +86,12 @@ class Outcome:
         Each subject's part of the objective, where it is not that of its records alone.
     columns : mapping of str to (n,) arrays
         Further columns of the records.
+    prior : (K,) bool, optional
+        Which quantities have a prior.
+    prior_share : (K,) float, optional
+        The share of the information on each that is due to priors.
+    classes : (S,) int, optional
+        The class of a mixture in which each subject is most probably, counted from 0: that of PRED and IPRED.
     """
 
     coordinates: Coordinates
@@ -102,6 +116,9 @@ class Outcome:
     groups_of_results: Mapping[str, xr.Dataset] = field(default_factory=dict)
     parts: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    prior: np.ndarray | None = None
+    prior_share: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def check_handles(estimator: Estimator, problem: Problem) -> None:
@@ -114,10 +131,12 @@ def check_handles(estimator: Estimator, problem: Problem) -> None:
     """
     beyond = {feature: places for feature, places in problem.features.items() if feature not in estimator.handles}
     if beyond:
-        name = type(estimator).__name__
+        name, own = type(estimator).__name__, [feature for feature in beyond if feature in _LEFT_OUT]
+        out = [_LEFT_OUT[feature] for feature in own]
+        out += ["Or leave these records out (MDV = 1)."] if len(own) < len(beyond) else []
         raise CannotFit(
             " and ".join(f"it cannot honour {feature.value} ({places})" for feature, places in beyond.items()) + ".",
             where=f"{name}()",
             expected=f"{name} handles {', '.join(sorted(feature.value for feature in estimator.handles))}.",
-            remedy="Leave these records out (MDV = 1), or choose an estimator that handles them.",
+            remedy=f"Choose an estimator that handles it. {' '.join(out)}",
         )

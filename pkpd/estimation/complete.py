@@ -4,13 +4,17 @@ Three kinds of outer parameters, each by what suits it:
 
 - Omega, and typical values on which random effects act: in closed form, from means and products of individual
   values;
-- residual SDs that stand alone in their law: in closed form, from the mean square of scaled residuals;
+- residual SDs that stand alone in their law: in closed form, from the mean square of scaled residuals; with a prior
+  from the root of one convex equation;
 - everything else (typical values without random effects, laws with several parameters, censored records): by a step of
   Newton's method with the exact score and the expected information of the records. As the information is averaged over
   the iterations and the step shrinks with them, this is the algorithm of Gu MG, Kong FH. A stochastic approximation
   algorithm with Markov chain Monte-Carlo method for incomplete data estimation problems. PNAS 1998;95:7270-7274.
   doi:10.1073/pnas.95.13.7270. One Newton step leads as fast as a full maximisation does, near the maximum: Lange K. A
   gradient algorithm locally equivalent to the EM algorithm. J R Stat Soc B 1995;57:425-437.
+
+Priors are conjugate: a normal one adds to the information of a typical value, an inverse Wishart one stands for so many
+more people with the covariance matrix of its mode.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import OfGroup, Priors
 from pkpd.likelihood.standard import Normal
 from pkpd.likelihood.variance import Group
 
@@ -33,6 +38,7 @@ __all__ = [
     "group_maximum",
     "natural_of",
     "newton",
+    "residual_sd",
     "stepped_score",
 ]
 
@@ -205,6 +211,10 @@ def group_maximum(
     matrix: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    *,
+    people: int = 1,
+    priors: Priors | None = None,
+    of_group: OfGroup | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the centre (m,) of a group's individual values and their matrix (m, m), which maximise the likelihood.
 
@@ -220,13 +230,24 @@ def group_maximum(
         Statistics, and the covariance before.
     lower, upper : (m,) float
         Bounds of the centre.
+    people : int
+        Of how many the statistics are means, which is how much they weigh beside priors.
+    priors : Priors, optional
+        Of the typical values.
+    of_group : OfGroup, optional
+        The prior of the matrix.
     """
     precision = np.linalg.inv(matrix)
     centre, free = np.zeros(len(own)), own >= 0
+    known, weight = np.zeros(len(own)), np.zeros(len(own))
+    if priors is not None and priors.centre.size:
+        known = np.where(free, priors.centre[own], 0.0)
+        weight = np.where(free, priors.precision[own], 0.0) / people
     for _ in range(len(own) + 1):
         held = ~free
-        pull = precision[np.ix_(free, held)] @ (first - centre)[held]
-        centre[free] = first[free] + (np.linalg.solve(precision[np.ix_(free, free)], pull) if free.any() else 0.0)
+        pull = precision[np.ix_(free, held)] @ (first - centre)[held] + (weight * (known - first))[free]
+        bent = precision[np.ix_(free, free)] + np.diag(weight[free])
+        centre[free] = first[free] + (np.linalg.solve(bent, pull) if free.any() else 0.0)
         beyond = free & ((centre < lower) | (centre > upper))
         if not beyond.any():
             break
@@ -236,7 +257,28 @@ def group_maximum(
         return centre, matrix
     across = np.outer(first, centre)
     found = second - across - across.T + np.outer(centre, centre)
+    if of_group is not None:
+        found = (people * found + of_group.weight * of_group.mode) / (people + of_group.weight)
     return centre, 0.5 * (found + found.T)
+
+
+def residual_sd(square: float, records: int, centre: float, precision: float) -> float:
+    """Give the logarithm z of a residual SD from the mean square of residuals, with a normal prior of this precision.
+
+    The root of records * (1 - square * exp(-2 z)) + precision * (z - centre) = 0. The left side rises, ever slower, so
+    that Newton's method climbs to it from below.
+    """
+    z = 0.5 * np.log(square)
+    if precision == 0.0:
+        return float(z)
+    z = min(z, centre)
+    for _ in range(200):
+        left = records * square * np.exp(-2 * z)
+        step = (left - records - precision * (z - centre)) / (2 * left + precision)
+        z += step
+        if abs(step) < 1e-14 * max(1.0, abs(z)):
+            break
+    return float(z)
 
 
 def newton(
@@ -261,7 +303,10 @@ def newton(
 def complete_score(
     population: Population, roles: Roles, x: np.ndarray, b: np.ndarray, found: Statistics, score: np.ndarray
 ) -> np.ndarray:
-    """Give the score (X,) of records and random effects `b` (C, d) together, as a mean over the chains of a subject."""
+    """Give the score (X,) of records and random effects `b` (C, d) together, as a mean over the chains of a subject.
+
+    That of the priors is in it: its mean is minus half of the gradient of the objective.
+    """
     effects, people = population.effects, len(population.problem.subjects)
     k, covariance = len(effects.typical), effects.covariance
     precision, _ = covariance.inverse(x[k:])
@@ -278,7 +323,7 @@ def complete_score(
     slopes = covariance.slopes(x[k:])
     middle = precision @ products @ precision - precision
     whole[k:] = 0.5 * people * np.einsum("ij,qij->q", middle, slopes)
-    return whole
+    return whole - 0.5 * population.priors.gradient(x)
 
 
 def natural_of(groups: Sequence[Group], matrices: Sequence[np.ndarray]) -> np.ndarray:

@@ -80,6 +80,9 @@ class Coordinates:
         for k, p in enumerate(self.parameters):
             if p.transform == "logit":
                 continue  # the transform itself keeps to its bounds
+            if p.transform == "boxcox":  # its scale may end where the value is 0 or without limit
+                lower[k], upper[k] = p.forward(p.lower), p.forward(p.upper)
+                continue
             if p.lower is not None and (p.transform == "none" or p.lower > 0):
                 lower[k] = p.forward(p.lower)
             if p.upper is not None and np.isfinite(p.upper):
@@ -88,14 +91,14 @@ class Coordinates:
 
     def size(self, z: np.ndarray) -> np.ndarray:
         """Say what counts as a change of each of the K quantities near `z` (K,): 1, or the size of a plain value."""
-        plain = np.array([p.transform == "none" for p in self.parameters])
-        size = np.maximum(np.abs(z), np.abs(self.forward(self.initial)))
-        return np.where(plain & (size > 0), size, 1.0)
+        pairs = zip(self.parameters, z, self.forward(self.initial), strict=True)
+        size = np.array([max(p.size(now), p.size(before)) for p, now, before in pairs])
+        return np.where(size > 0, size, 1.0)
 
     def within_reach(self, z: np.ndarray) -> np.ndarray:
         """Give free values (F,) with those that have run away brought back to where they are still numbers."""
         free = [p.transform for p, is_free in zip(self.parameters, self.free) if is_free]
-        return np.where([t == "none" for t in free], z, np.clip(z, -_ENDLESS, _ENDLESS))
+        return np.where([t in ("none", "boxcox") for t in free], z, np.clip(z, -_ENDLESS, _ENDLESS))
 
     def without(self, chosen: np.ndarray) -> Coordinates:
         """Give the coordinates with some of the free quantities, (F,) bool, held."""

@@ -13,6 +13,8 @@ __all__ = ["STOPPED", "Descent", "Point", "descend", "stopped"]
 #: Why a descent ended that somebody interrupted.
 STOPPED = "stopped by hand"
 _SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-10, 2.0
+#: A search that has fallen by less than so many tolerances in so many iterations is as low as its slopes can tell.
+_STILL, _ITERATIONS = 100, 25
 
 
 class Point(Protocol):
@@ -24,8 +26,13 @@ class Point(Protocol):
         ...
 
     @property
-    def slopes(self) -> np.ndarray:
-        """Derivatives, (S, X): of the part of each subject. Their sum is the gradient."""
+    def gradient(self) -> np.ndarray:
+        """Its derivatives, (X,)."""
+        ...
+
+    @property
+    def information(self) -> np.ndarray:
+        """What half of its second derivatives may be, (X, X): the squares of the subjects' slopes."""
         ...
 
 
@@ -70,6 +77,7 @@ def descend(
     most: int,
     watch: Callable[[int, float], None] | None = None,
     hessian: np.ndarray | None = None,
+    size: np.ndarray | None = None,
 ) -> Descent:
     """Go down from a start.
 
@@ -89,14 +97,22 @@ def descend(
         Told the iteration and the objective.
     hessian : (X, X) float, optional
         Second derivatives near the start, positive definite, in place of the first guess.
+    size : (X,) float, optional
+        What counts as a change of each by 1, for the longest step and the first guess: 1 for logarithms.
     """
+    size = np.ones(len(start)) if size is None else size
     x = np.clip(start, lower, upper)
     here = look(x)
     trace = [(here.objective, x.copy())]
-    slopes = here.slopes
-    gradient, reset = slopes.sum(axis=0), hessian is None
-    hessian = _first_guess(slopes) if hessian is None else hessian
+    if not np.isfinite(here.objective):
+        return Descent(x=x, point=here, hessian=np.eye(len(x)), decrement=np.inf, iterations=0, settled=False,
+                       reason="the records have no likelihood at the start", trace=trace)  # fmt: skip
+    gradient, reset = here.gradient, hessian is None
+    hessian = _first_guess(here.information, size) if hessian is None else hessian
     for iteration in range(most + 1):
+        if not np.isfinite(gradient).all():
+            return Descent(x=x, point=here, hessian=hessian, decrement=np.inf, iterations=iteration, settled=False,
+                           reason="the slopes of the objective are no numbers", trace=trace)  # fmt: skip
         free = ~(((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0)))
         direction = np.zeros_like(x)
         direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
@@ -108,36 +124,39 @@ def descend(
                            reason="", trace=trace)  # fmt: skip
         if iteration == most:
             break
-        there, step = _search(look, x, here, gradient, direction, lower, upper)
+        if len(trace) > _ITERATIONS and trace[-1 - _ITERATIONS][0] - here.objective < _STILL * tolerance:
+            return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
+                           settled=decrement <= 1000 * tolerance, reason="the objective hardly falls any more",
+                           trace=trace)  # fmt: skip
+        there, step = _search(look, x, here, gradient, direction, lower, upper, size)
         if there is None:
             if reset:
                 return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
                                settled=decrement <= 100 * tolerance, reason="no step leads further down",
                                trace=trace)  # fmt: skip
-            hessian, reset = _first_guess(slopes), True
+            hessian, reset = _first_guess(here.information, size), True
             continue
         x = x + step
-        here, slopes = there, there.slopes
+        here = there
         trace.append((here.objective, x.copy()))
-        change = slopes.sum(axis=0) - gradient
+        change = here.gradient - gradient
         gradient = gradient + change
         hessian, reset = _update(hessian, step, change), False
     return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=most, settled=False,
                    reason=f"{most} iterations were not enough", trace=trace)  # fmt: skip
 
 
-def stopped(x: np.ndarray, point: Point, iterations: int) -> Descent:
+def stopped(x: np.ndarray, point: Point, iterations: int, size: np.ndarray) -> Descent:
     """Give a descent that was stopped by hand, with the lowest point so far."""
-    return Descent(x=x, point=point, hessian=_first_guess(point.slopes), decrement=float("nan"), iterations=iterations,
-                   settled=False, reason=STOPPED, trace=[(point.objective, x)])  # fmt: skip
+    return Descent(x=x, point=point, hessian=_first_guess(point.information, size), decrement=float("nan"),
+                   iterations=iterations, settled=False, reason=STOPPED, trace=[(point.objective, x)])  # fmt: skip
 
 
-def _first_guess(slopes: np.ndarray) -> np.ndarray:
-    """Second derivatives from the slopes of -2 log L of each subject; what they say nothing of is taken as 1."""
-    squares = 0.5 * np.nan_to_num(slopes).T @ np.nan_to_num(slopes)
-    values, vectors = np.linalg.eigh(squares)
+def _first_guess(information: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Second derivatives from what is known of half of them; what that says nothing of is taken as 1."""
+    values, vectors = np.linalg.eigh(2 * np.nan_to_num(information) * np.outer(size, size))
     values = np.maximum(values, max(1e-6 * values[-1], 1.0) if len(values) else 1.0)
-    return (vectors * values) @ vectors.T
+    return (vectors * values) @ vectors.T / np.outer(size, size)
 
 
 def _search(
@@ -148,9 +167,10 @@ def _search(
     direction: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
+    size: np.ndarray,
 ) -> tuple[Point | None, np.ndarray]:
-    """Take the longest share of a direction, no step beyond `_LONGEST`, that leads down enough."""
-    share = min(1.0, _LONGEST / max(float(np.abs(direction).max()), 1e-300))
+    """Take the longest share of a direction, no step beyond `_LONGEST` sizes, that leads down enough."""
+    share = min(1.0, _LONGEST / max(float(np.abs(direction / size).max()), 1e-300))
     while share > _SHORTEST:
         step = np.clip(x + share * direction, lower, upper) - x
         slope = float(gradient @ step)

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pkpd.errors import CannotFit, FitError, MismatchError, suggestion
 from pkpd.estimation.base import Estimator, check_handles
+from pkpd.estimation.find_start import find_start
 from pkpd.estimation.tree import lay_out
 from pkpd.likelihood import Feature, make_problem
 from pkpd.model import Model
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from pkpd.data import Dataset
 
-__all__ = ["Fit", "fit", "load_fit"]
+__all__ = ["Fit", "fit", "load_fit", "prepare"]
 
 
 def fit(
@@ -34,7 +35,7 @@ def fit(
     data: Dataset,
     estimator: Estimator,
     *,
-    start: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | Literal["auto"] | None = None,
     fixed: Sequence[str] = (),
     strict: bool = False,
 ) -> Fit:
@@ -47,8 +48,9 @@ def fit(
         From :func:`pkpd.read_data`; ``data["1"]`` is one subject.
     estimator : Estimator
         How: ``Individual()`` or ``Pooled()``, with options as their fields.
-    start : mapping of str to float, optional
-        Starting values in place of the model's, residual parameters (``"cp.add"``) included.
+    start : mapping of str to float, or "auto", optional
+        Starting values in place of the model's, residual parameters (``"cp.add"``) included. ``"auto"`` takes those of
+        :func:`pkpd.find_start`; the fit notes them.
     fixed : sequence of str, optional
         What to hold at its starting value, besides what the model fixes.
     strict : bool
@@ -72,10 +74,20 @@ def fit(
     """
     began, created = time.perf_counter(), datetime.now(UTC)
     _check_estimator(estimator)
-    model, held = _prepare(model, dict(start or {}), tuple(fixed))
+    found = None
+    if isinstance(start, str):
+        if start != "auto":
+            raise CannotFit(
+                f"start is {start!r}.", where="fit(start=...)", expected='Values by name, or "auto".',
+            )  # fmt: skip
+        found = find_start(model, data, fixed=fixed, censoring=getattr(estimator, "censoring", "M3"))
+        start = found.values
+    model, held = prepare(model, dict(start or {}), tuple(fixed))
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
     check_handles(estimator, problem)
     outcome = estimator.run(problem)
+    if found is not None:
+        outcome = replace(outcome, notes=(found.note, *outcome.notes))
     attrs = {
         "created": created.isoformat(timespec="seconds"),
         "seconds": time.perf_counter() - began,
@@ -252,12 +264,13 @@ class Fit:
         return summary_html(self)
 
 
-def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> tuple[Model, tuple[str, ...]]:
+def prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> tuple[Model, tuple[str, ...]]:
     """Put starting values and fixed parameters into the model; give the residual parameters to hold besides."""
     residual = {name: output.name for output in model.outputs.values() for name in output.residual_names}
     variances = model.variance_names
-    known = [*model.parameters, *residual, *variances]
-    for name in [*start, *fixed]:
+    shares = [f"share.{name}" for name in list(model.mixture)[:-1]]
+    free = [*model.parameters, *residual, *variances]
+    for name, known in [*((one, [*free, *shares]) for one in start), *((one, free) for one in fixed)]:
         if name not in known:
             raise MismatchError(
                 f"`{name}` is nothing that can be estimated.",
@@ -265,20 +278,14 @@ def _prepare(model: Model, start: dict[str, float], fixed: tuple[str, ...]) -> t
                 expected=f"Names: {', '.join(known)}.",
                 remedy=suggestion(name, known),
             )
-    outputs = dict(model.outputs)
-    for name in start.keys() & residual.keys():
-        output, term = residual[name], name.rsplit(".", 1)[1]
-        outputs[output] = replace(outputs[output], **{term: float(start[name])})
-    model = model.set({name: value for name, value in start.items() if name in (*model.parameters, *variances)})
-    if outputs != dict(model.outputs):
-        model = model.replace(outputs=outputs)
+    model = model.set(start)
     own = [name for name in fixed if name in model.parameters or name in variances]
     return (model.fix(*own) if own else model), tuple(name for name in fixed if name in residual)
 
 
 def _at(model: Model, estimates: xr.Dataset) -> Model:
     values = dict(zip(estimates["parameter"].values.tolist(), estimates["value"].values.tolist()))
-    prepared, _ = _prepare(model, {name: value for name, value in values.items() if value == value}, ())
+    prepared, _ = prepare(model, {name: value for name, value in values.items() if value == value}, ())
     return prepared
 
 

@@ -32,7 +32,7 @@ class FO(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    handles: ClassVar[frozenset[Feature]] = frozenset({Feature.CHANGES, Feature.OUTPUTS, Feature.OCCASIONS})
+    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.CENSORING, Feature.STUDENT}
 
     @property
     def title(self) -> str:
@@ -143,6 +143,13 @@ def _need_plain_errors(estimator: PopulationEstimator, population: Population) -
             remedy='Use FOCE(), Laplace() or Quadrature(), or leave these records out: censoring="M1".',
         )
     model = population.problem.model
+    if heavy := population.problem.features.get(Feature.STUDENT):
+        raise CannotFit(
+            f"it cannot honour residual errors that follow Student's t ({heavy}).",
+            where=f"{type(estimator).__name__}()",
+            expected="Normal and log-normal errors.",
+            remedy="Leave out t, or use FOCE(), Laplace() or Quadrature().",
+        )
     varied = [name for name in population.effects.names if name in model.outputs and name not in model.parameters]
     if varied:
         raise CannotFit(

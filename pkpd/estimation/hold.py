@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pkpd.errors import CannotFit
 from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.quantities import Quantities
 
@@ -103,18 +104,23 @@ class HeldLook:
 
     @property
     def objective(self) -> float:
-        """-2 log L without n log(2 pi)."""
+        """The objective, see `Look`."""
         return self.whole.objective
 
     @property
-    def slopes(self) -> np.ndarray:
-        """Derivatives of every subject's part by y, (S, X - 1)."""
-        return self.whole.slopes @ self.by_y
+    def gradient(self) -> np.ndarray:
+        """Derivatives of the objective by y, (X - 1,)."""
+        return self.whole.gradient @ self.by_y
+
+    @property
+    def information(self) -> np.ndarray:
+        """What half of its second derivatives may be, (X - 1, X - 1)."""
+        return self.by_y.T @ self.whole.information @ self.by_y
 
     @property
     def slope(self) -> float:
         """Derivative of the objective by the held quantity: at the minimum over y, that of its profile."""
-        return float(self.whole.slopes.sum(axis=0) @ self.by_c)
+        return float(self.whole.gradient @ self.by_c)
 
 
 def hold(quantities: Quantities, number: int) -> Held:
@@ -130,4 +136,11 @@ def hold(quantities: Quantities, number: int) -> Held:
                 if place == number:
                     return Held(place=place, first=at, row=i, column=j)
         at += group.count
-    raise IndexError(number)
+    if quantities.mixture is not None and quantities.mixture.count > 1:
+        raise CannotFit(
+            "it cannot hold a share of a mixture of more than two classes.",
+            where="Profile(parameters=...)",
+            expected="Other quantities, or a mixture of two classes.",
+            remedy="Name those to profile, or use bootstrap() or sir().",
+        )
+    return Held(place=number)

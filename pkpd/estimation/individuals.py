@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.likelihood.mixture import Mixed
 from pkpd.likelihood.modes import Modes
 from pkpd.likelihood.population import Population
 from pkpd.schema import describe
@@ -13,7 +14,7 @@ from pkpd.schema import describe
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["conditional_residuals", "effects_of_subjects", "shrinkage"]
+__all__ = ["classes_of_subjects", "conditional_residuals", "effects_of_subjects", "shrinkage"]
 
 #: Numbers in the matrices of the subjects that are decorrelated together.
 _AT_ONCE = 4_000_000
@@ -60,11 +61,26 @@ def effects_of_subjects(population: Population, x: np.ndarray, modes: Modes) -> 
     }
 
 
+def classes_of_subjects(population: Population, found: Mixed) -> dict[str, xr.Dataset]:
+    """Give the group ``mixture`` of a fit."""
+    import xarray as xr
+
+    assert population.mixture is not None
+    names = np.array(population.mixture.names)
+    columns = {
+        "probability": (("subject", "class"), found.probability),
+        "most_probable": (("subject",), names[found.probability.argmax(axis=1)]),
+    }
+    made = {name: (dims, column, describe("mixture", name)) for name, (dims, column) in columns.items()}
+    return {"mixture": xr.Dataset(made, {"subject": np.array(population.problem.subjects), "class": names})}
+
+
 def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:
     """Give CWRES, (n,): residuals of the model linearised at the modes, decorrelated; NaN where there is none.
 
     For subject i: V^-1/2 (y - (m(b) - A b)), where m is the expectation at the mode b, A its derivatives, and
-    V = A Omega A' + diag(sd^2). With interaction the SDs are those at the mode.
+    V = A Omega A' + diag(sd^2). With interaction the SDs are those at the mode. Student's t with 2
+    degrees of freedom or fewer has no SD, and its records no residual.
     Hooker AC, Staatz CE, Karlsson MO. Pharmaceutical Research 2007;24:2187-2197. doi:10.1007/s11095-007-9361-x
     """
     effects, density, who = population.effects, population.density, population.subject
@@ -72,7 +88,8 @@ def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -
     at = modes.at
     spread = density.residuals.spread(at.f, at.psi)
     lines = spread.mean_f[:, None] * (at.v[:, 0] @ effects.to_effect)
-    seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (spread.sd > 0)
+    wider = np.array([law.sd for law in density.around])[density.residuals.output]
+    seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (spread.sd > 0) & np.isfinite(wider)
     difference = density.observed - (spread.mean - np.einsum("ni,ni->n", lines, modes.b[who]))
     found = np.full(len(at.f), np.nan)
     rows = np.flatnonzero(seen)
@@ -89,7 +106,7 @@ def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -
         a[i, j] = lines[r]
         variance = np.einsum("sni,ij,smj->snm", a, omega, a)
         diagonal = np.ones((len(lot), width))
-        diagonal[i, j] = spread.sd[r] ** 2
+        diagonal[i, j] = (spread.sd[r] * wider[r]) ** 2
         variance[:, np.arange(width), np.arange(width)] += diagonal
         values, vectors = np.linalg.eigh(variance)
         left = np.zeros((len(lot), width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from pkpd.likelihood.marginal import Marginal
+from pkpd.likelihood.mixture import by_class
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.priors import Priors
 
-__all__ = ["Look", "Outer"]
+__all__ = ["Look", "Outer", "Penalised"]
 
 #: Gives an approximation at x, from a start for the modes and second derivatives near by; with its slopes or without.
 Approximation = Callable[..., Marginal]
@@ -28,7 +31,7 @@ class Outer:
     ----------
     population : Population
     approximation : callable
-        Such as :func:`pkpd.likelihood.marginal.foce`.
+        Such as :func:`pkpd.likelihood.marginal.foce`; of a mixture it is taken for each class.
     solved : int
         How often the model was solved for everybody.
     last, best
@@ -41,6 +44,9 @@ class Outer:
     last: tuple[np.ndarray, Marginal] | None = field(default=None)
     best: Look | None = field(default=None)
 
+    def __post_init__(self) -> None:
+        self.approximation = by_class(self.population, self.approximation)
+
     def __call__(self, x: np.ndarray) -> Look:
         """Look at the objective."""
         return Look(outer=self, x=x.copy(), marginal=self._find(x))
@@ -50,10 +56,7 @@ class Outer:
         start, metric = np.zeros((people, len(effects.names))), None
         if self.last is not None:
             at, known = self.last
-            start, metric = known.modes.b, known.bent
-            if known.modes_x is not None:
-                ahead = start + np.einsum("six,x->si", known.modes_x, x - at)
-                start = np.where(np.isfinite(ahead), ahead, start)
+            start, metric = known.ahead(x - at)
         found = self.approximation(self.population, x, start, metric=metric, **options)
         self.solved += found.modes.iterations + 1
         return found
@@ -63,14 +66,43 @@ class Outer:
         self.last = (x, known)
         found = self._find(x, gradient=True)
         self.last = (x, found)
-        if self.best is None or found.objective < self.best.objective:
-            self.best = Look(outer=self, x=x.copy(), marginal=found)
+        here = Look(outer=self, x=x.copy(), marginal=found)
+        if self.best is None or here.objective < self.best.objective:
+            self.best = here
         return found
 
 
+class Penalised(ABC):
+    """An objective of parts that subjects have, and of priors: what follows from the slopes of both."""
+
+    __slots__ = ()
+    x: np.ndarray
+
+    @property
+    @abstractmethod
+    def slopes(self) -> np.ndarray:
+        """Derivatives of every subject's part of -2 log L, (S, X)."""
+
+    @property
+    @abstractmethod
+    def priors(self) -> Priors:
+        """The priors."""
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """Derivatives of the objective, (X,)."""
+        return self.slopes.sum(axis=0) + self.priors.gradient(self.x)
+
+    @property
+    def information(self) -> np.ndarray:
+        """The squares of the subjects' slopes of -log L, and the information of the priors, (X, X)."""
+        slopes = np.nan_to_num(self.slopes)
+        return 0.25 * slopes.T @ slopes + self.priors.information(self.x)
+
+
 @dataclass(slots=True)
-class Look:
-    """The objective at one place; slopes are computed when they are asked for."""
+class Look(Penalised):
+    """The objective at one place: -2 log L, and that of the priors; slopes are computed when they are asked for."""
 
     outer: Outer
     x: np.ndarray
@@ -78,13 +110,18 @@ class Look:
 
     @property
     def objective(self) -> float:
-        """-2 log L without n log(2 pi)."""
-        return self.marginal.objective
+        """-2 log L without n log(2 pi), and -2 log density of the priors."""
+        return self.marginal.objective + self.priors.value(self.x)
 
     @property
     def slopes(self) -> np.ndarray:
-        """Derivatives of every subject's part, (S, X)."""
+        """Derivatives of every subject's part of -2 log L, (S, X)."""
         if self.marginal.gradient is None:
             self.marginal = self.outer.slopes(self.x, self.marginal)
         assert self.marginal.gradient is not None
         return self.marginal.gradient
+
+    @property
+    def priors(self) -> Priors:
+        """The priors of the population."""
+        return self.outer.population.priors

@@ -11,24 +11,23 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble, reordered
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.descend import STOPPED, Descent, descend, stopped
+from pkpd.estimation.basins import End, Minimum, Search
+from pkpd.estimation.believe import believe
+from pkpd.estimation.descend import STOPPED, Point, stopped
 from pkpd.estimation.outer import Approximation, Look, Outer
 from pkpd.estimation.precision import CovarianceMethod, Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
-from pkpd.estimation.verdict import BY_HAND, Status, Verdict
+from pkpd.estimation.sound import check_likelihood, check_population
+from pkpd.estimation.verdict import BY_HAND
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
-from pkpd.likelihood.population import Population
+from pkpd.likelihood.population import Mixture, Population
+from pkpd.likelihood.priors import Priors
 from pkpd.streams import addresses
 
 __all__ = ["ForPopulations", "PopulationEstimator", "check_start"]
-
-#: A slope of the objective, times the standard error of its parameter, above which a minimum is not believed.
-_FLAT = 0.01
-#: A variance below this says that nobody differs.
-_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,7 @@ class ForPopulations(ABC):
         Feature.OUTPUTS,
         Feature.CENSORING,
         Feature.OCCASIONS,
+        Feature.STUDENT,
     })  # fmt: skip
 
     covariance: CovarianceMethod | None = "sandwich"
@@ -97,8 +97,17 @@ class ForPopulations(ABC):
                 expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
                 remedy="Give iiv to a parameter, or use Pooled().",
             )
-        density = Density.of(problem.observations, problem.residuals, method=self.censoring)
-        return Population(problem=problem, effects=effects, density=density, threads=self.threads)
+        df = [output.t for output in problem.model.outputs.values()]
+        density = Density.of(problem.observations, problem.residuals, method=self.censoring, df=df)
+        priors = Priors.of(problem.model, effects)
+        return Population(
+            problem=problem,
+            effects=effects,
+            density=density,
+            threads=self.threads,
+            priors=priors,
+            mixture=Mixture.of(problem.model),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +122,16 @@ class PopulationEstimator(ForPopulations):
         The search ends where the objective could fall by less.
     max_iterations : int
         0 evaluates at the starting values.
+    starts : int
+        How many places to search from: the given values, then others found from the data. The best end is given, and
+        all are told. With 1, others are searched from only where the given values lead nowhere.
     """
+
+    handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS, Feature.MIXTURE}
 
     tolerance: float = 1e-6
     max_iterations: int = 500
+    starts: int = 1
 
     def __post_init__(self) -> None:
         ForPopulations.__post_init__(self)
@@ -124,6 +139,10 @@ class PopulationEstimator(ForPopulations):
             self._refuse("tolerance", "A number above 0.")
         if self.max_iterations < 0:
             self._refuse("max_iterations", "0 or more.")
+        if self.starts < 1:
+            self._refuse("starts", "1 or more.")
+        if self.starts > 1 and self.max_iterations == 0:
+            self._refuse("starts", "1, where nothing is searched (max_iterations=0).")
 
     @property
     @abstractmethod
@@ -135,105 +154,68 @@ class PopulationEstimator(ForPopulations):
         """Give the approximation to maximise, or refuse what it cannot honour."""
 
     def _run(self, population: Population) -> Outcome:
-        effects = population.effects
-        quantities, outer = Quantities.of(effects), Outer(population, self.approximation(population))
-        start = np.concatenate([effects.start, effects.covariance.start])
-        lower, upper = quantities.limits()
-        check_start(population, outer(start))
-        iterations, late = -1, ""
+        quantities, outer = Quantities.of(population), Outer(population, self.approximation(population))
+        if self.max_iterations > 0:
+            check_population(population, quantities)
+        iterations, late = 0, ""
 
         def watch(iteration: int, _: float) -> None:
             nonlocal iterations
-            iterations = iteration
+            iterations += iteration > 0
             tick()
 
         with progress("Searching") as tick:
+            search = Search(population, quantities, outer, self.tolerance, self.max_iterations, self.starts, watch)
             try:
-                found = descend(
-                    outer, start, lower, upper, tolerance=self.tolerance, most=self.max_iterations, watch=watch
-                )
+                found = search.run()
             except KeyboardInterrupt:
                 if outer.best is None:
                     raise
-                found = stopped(outer.best.x, outer.best, max(iterations, 0))
-            at_bound = (found.x <= lower) | (found.x >= upper)
-            known = None
-            if self.covariance is not None and np.isfinite(found.point.objective) and found.reason != STOPPED:
-                try:
-                    known = find_precision(
-                        lambda x: outer(x).slopes, found.x, ~at_bound, self.covariance, quantities.size(found.x)
+                found = _so_far(search, outer.best, iterations)
+            check_start(population, found.descent.point)
+            known, at_bound = None, _at_bound(quantities, found)
+            try:
+                known = self._known(outer, quantities, found)
+                better = search.refine(found, known, at_bound | found.collapsed)
+                if better is not None:
+                    found, known, at_bound = (
+                        better,
+                        self._known(outer, quantities, better),
+                        _at_bound(quantities, better),
                     )
-                except KeyboardInterrupt:
-                    late = f" {BY_HAND} before the standard errors were known."
-        verdict = _judge(self, outer, quantities, found, known)
+            except KeyboardInterrupt:
+                late = f" {BY_HAND} before the standard errors were known."
+        verdict = believe(self.max_iterations, outer, quantities, found, known, at_bound)
         verdict = replace(verdict, message=verdict.message + late)
-        assert isinstance(found.point, Look)
-        trace = [(value, quantities.natural(x)) for value, x in found.trace]
-        return assemble(self, population, quantities, found.point, known, verdict, trace, title=self.title)
+        trace = [(value, quantities.natural(x)) for value, x in found.descent.trace]
+        assert isinstance(found.descent.point, Look)
+        outcome = assemble(self, population, quantities, found.descent.point, known, verdict, trace, title=self.title)
+        ends = [("population", e.descent.point.objective, quantities.natural(e.descent.x)) for e in found.ends]
+        return replace(outcome, notes=(*found.notes, *outcome.notes), starts=ends if len(ends) > 1 else [])
+
+    def _known(self, outer: Outer, quantities: Quantities, found: Minimum) -> Precision | None:
+        """Give how well the estimates are known."""
+        x, point = found.descent.x, found.descent.point
+        if self.covariance is None or not np.isfinite(point.objective) or found.descent.reason == STOPPED:
+            return None
+        free = ~(_at_bound(quantities, found) | found.collapsed)
+        return find_precision(outer, x, free, self.covariance, quantities.size(x))
 
 
-def check_start(population: Population, first: Look) -> None:
+def _at_bound(quantities: Quantities, found: Minimum) -> np.ndarray:
+    """Which outer parameters stand at a bound of their own, (X,) bool."""
+    x, (lower, upper) = found.descent.x, quantities.limits()
+    return (x <= lower) | (x >= upper)
+
+
+def _so_far(search: Search, best: Look, iterations: int) -> Minimum:
+    """Give the lowest place of searches that were stopped by hand."""
+    descent = stopped(best.x, best, iterations, search.quantities.size(best.x))
+    end = End(label="the searches so far", start=search.given, descent=descent)
+    return Minimum(descent=descent, collapsed=np.zeros(len(best.x), dtype=bool), ends=(end,), notes=tuple(search.notes))
+
+
+def check_start(population: Population, first: Point) -> None:
     """Refuse a start from which there is no way, with whom it concerns."""
-    lost = np.flatnonzero(~np.isfinite(first.marginal.each))
-    if not lost.size:
-        return
-    problem = population.problem
-    zero = np.zeros((len(problem.subjects), len(population.effects.names)))
-    k = len(population.effects.typical)
-    values, _ = population.effects.natural(population.effects.arguments(first.x[:k], zero), problem.program.parameters)
-    problem.predict(values).raise_failures()
-    who = ", ".join(problem.subjects[s] for s in lost[:5]) + (f" and {lost.size - 5} more" if lost.size > 5 else "")
-    raise CannotFit(
-        f"the records of {who} have no likelihood at the starting values.",
-        where=problem.where,
-        expected="A residual SD above 0 for every record, and predictions above 0 under a log-normal error.",
-        remedy="Change the starting values, or the law of the residual error.",
-    )
-
-
-def _judge(
-    estimator: PopulationEstimator, outer: Outer, quantities: Quantities, found: Descent, known: Precision | None
-) -> Verdict:
-    """Whether the fit may be believed."""
-    own = quantities.coordinates
-    lower, upper = quantities.limits()
-    free = [own.names[place] for place in np.flatnonzero(own.free)]
-    at_bound = (found.x <= lower) | (found.x >= upper)
-    gradient = 0.5 * found.point.slopes.sum(axis=0)
-    errors = np.sqrt(np.diagonal(np.linalg.inv(0.5 * found.hessian)))
-    steep = float(np.abs(gradient * errors)[~at_bound].max(initial=0.0))
-    natural = quantities.natural(found.x)[own.free]
-    vanished = [n.startswith(("iiv.", "iov.")) and "," not in n and v < _NOTHING for n, v in zip(free, natural)]
-    bounds = tuple(name for name, *is_at in zip(free, at_bound, vanished, strict=True) if any(is_at))
-    status, message = Status.CONVERGED, "The search ended at a minimum."
-    if estimator.max_iterations == 0:
-        status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
-    elif found.reason == STOPPED:
-        status = Status.NOT_CONVERGED
-        message = f"{BY_HAND} after {found.iterations} iterations: the estimates so far."
-    elif not found.settled or steep > _FLAT:
-        status = Status.NOT_CONVERGED
-        ran_out = found.iterations >= estimator.max_iterations
-        remedy = "Raise max_iterations, or try other starts." if ran_out else "Try other starts."
-        message = f"The search ended without a minimum: {found.reason or 'the slope is not 0'}. {remedy}"
-    elif known is not None and known.reason and "subjects" not in known.reason:
-        status = Status.NOT_IDENTIFIED
-        message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
-    elif bounds:
-        status = Status.AT_BOUND
-        message = f"At a bound: {', '.join(bounds)}."
-        if any(vanished):
-            message += " A variance that has run to 0 is best taken out of the model (iiv = 0)."
-    eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
-    usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
-    return Verdict(
-        status=status,
-        message=message,
-        gradient=steep,
-        decrement=found.decrement,
-        rank=int((eigenvalues > 1e-8).sum()),
-        free=len(found.x),
-        condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
-        at_bounds=bounds,
-        evaluations=outer.solved,
-    )
+    assert isinstance(first, Look)
+    check_likelihood(population, first.x[: len(population.effects.typical)], first.marginal.each)

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from pkpd.estimation.outer import Penalised
+
 __all__ = ["CovarianceMethod", "Precision", "find_precision"]
 
 CovarianceMethod = Literal["sandwich", "R", "S"]
@@ -27,9 +29,9 @@ class Precision:
     Parameters
     ----------
     r : (X, X) float
-        Half of the second derivatives of the objective: the observed information.
+        Half of the second derivatives of the objective: the observed information, that of the priors included.
     s : (X, X) float
-        The sum of squares of the subjects' slopes of -log L.
+        The sum of squares of the subjects' slopes of -log L, and the information of the priors.
     covariance : (X, X) float
         Of the estimates; NaN where the information does not support one.
     eigenvalues : (X,) float
@@ -46,7 +48,7 @@ class Precision:
 
 
 def find_precision(
-    slopes: Callable[[np.ndarray], np.ndarray],
+    look: Callable[[np.ndarray], Penalised],
     x: np.ndarray,
     free: np.ndarray,
     method: CovarianceMethod,
@@ -57,10 +59,14 @@ def find_precision(
     ``R`` is the inverse of the observed information r, ``S`` that of the squares of slopes s, ``sandwich`` is
     r^-1 s r^-1, as in NONMEM.
 
+    A prior stands for subjects that were not seen: their slopes are not known, but the sum of their squares is expected
+    to be their information. So the information of the priors is added to s as it is in r, and a quantity of which
+    only its prior tells has the variance of the prior by each of the three.
+
     Parameters
     ----------
-    slopes
-        Gives the derivatives of every subject's objective, (S, X), at a place.
+    look
+        Gives the objective at a place.
     x : (X,) float
         The minimum.
     free : (X,) bool
@@ -70,39 +76,44 @@ def find_precision(
         What counts as a change of each by 1: 1 for logarithms, the size of plain values.
     """
     places = np.flatnonzero(free)
-    here = 0.5 * slopes(x)[:, places]
-    s = here.T @ here
+    here = look(x)
+    s = here.information[np.ix_(places, places)]
     r = np.empty((len(places), len(places)))
     for row, k in enumerate(places):
         up, down = x.copy(), x.copy()
         step = _STEP * (1.0 if size is None else size[k])
         up[k] += step
         down[k] -= step
-        r[row] = 0.25 * (slopes(up).sum(axis=0) - slopes(down).sum(axis=0))[places] / step
+        r[row] = 0.25 * (look(up).gradient - look(down).gradient)[places] / step
     r = 0.5 * (r + r.T)
     unknown = np.full((len(x), len(x)), np.nan)
-    scale = np.sqrt(np.abs(np.diagonal(r)))
-    with np.errstate(all="ignore"):  # what is infinite is refused below
-        norm = np.outer(scale, scale)
-        scaled = r / np.where(norm > 0, norm, 1.0)
-    if not np.isfinite(r).all():
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scaled = _scaled(r)
+    if not np.isfinite(scaled).all():
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=np.full(len(places), np.nan),
                          reason="the objective cannot be computed around the minimum")  # fmt: skip
     eigenvalues = np.linalg.eigvalsh(scaled)
     if eigenvalues.min(initial=1.0) < _LEAST:
         return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
                          reason="the observed information is not positive definite")  # fmt: skip
-    spread = np.sqrt(np.diagonal(s))
-    lengths = np.linalg.eigvalsh(s / np.where(spread > 0, np.outer(spread, spread), 1.0))
+    lengths = np.linalg.eigvalsh(_scaled(s))
     if lengths.min(initial=1.0) < _SHORTEST:
         # Slopes sum to 0 at a minimum: only with more people than quantities do they tell of a direction without any.
-        if len(here) > len(places):
+        people = len(here.slopes)
+        if people > len(places):
             return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
                              reason="a direction changes nobody's likelihood")  # fmt: skip
         if method != "R":
             return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
-                             reason=f"{len(here)} subjects do not support {len(places)} squares of slopes")  # fmt: skip
+                             reason=f"{people} subjects do not support {len(places)} squares of slopes")  # fmt: skip
     inverse = np.linalg.inv(r) if method != "S" else np.linalg.inv(s)
     covariance = np.zeros((len(x), len(x)))
     covariance[np.ix_(places, places)] = inverse @ s @ inverse if method == "sandwich" else inverse
     return Precision(r=r, s=s, covariance=covariance, eigenvalues=eigenvalues)
+
+
+def _scaled(matrix: np.ndarray) -> np.ndarray:
+    """Give a matrix with a diagonal of 1, or of 0 where it is 0."""
+    scale = np.sqrt(np.abs(np.diagonal(matrix)))
+    scale = np.where(scale > 0, scale, 1.0)
+    return matrix / np.outer(scale, scale)

@@ -108,6 +108,8 @@ def profile(fit: Fit, data: Dataset, how: Profile | None = None, *, interval: Li
     how = how or Profile()
     known = recall(fit, data, "profile(fit, data)")
     chosen = _chosen(known, how)
+    for number in chosen:
+        hold(known.quantities, number)  # refuses now what cannot be held
     hessian, _ = known.curvature()
     quantile = float(chi2.ppf(how.level, 1))
     curves, asked = [], len(chosen)

@@ -53,7 +53,7 @@ class Recalled:
     x : (X,) float
         The estimates.
     objective : float
-        -2 log L there.
+        Its value there.
     note : str
         What a reader should know of it.
     """
@@ -83,9 +83,9 @@ class Recalled:
         Such a variance has no slope on its logarithm: a search would never find it again.
         """
         effects, again = self.population.effects, x.copy()
-        k = len(effects.typical)
+        k, q = len(effects.typical), len(effects.covariance.start)
         diagonal = np.array([row == column for _, row, column in effects.covariance.elements], dtype=bool)
-        gone = np.flatnonzero(diagonal & (x[k:] < effects.covariance.start - _GONE))
+        gone = np.flatnonzero(diagonal & (x[k : k + q] < effects.covariance.start - _GONE))
         again[k + gone] = effects.covariance.start[gone]
         return again, bool(gone.size)
 
@@ -98,7 +98,7 @@ class Recalled:
         lower, upper = self.quantities.limits()
         free = (self.x > lower) & (self.x < upper)
         slopes = outer(self.x).slopes
-        known = find_precision(lambda x: outer(x).slopes, self.x, free, "R", self.quantities.size(self.x))
+        known = find_precision(outer, self.x, free, "R", self.quantities.size(self.x))
         if not np.isfinite(known.covariance).all():
             return None, slopes
         whole = np.eye(len(self.x))
@@ -144,7 +144,7 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in asked.handles)
     population = asked.population(problem)
-    quantities = Quantities.of(population.effects)
+    quantities = Quantities.of(population)
     estimator = _exact(asked, population, where) if isinstance(asked, SAEM) else asked
     x = quantities.outer(table["value"].values)
     objective = Outer(population, estimator.approximation(population))(x).objective

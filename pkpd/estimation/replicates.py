@@ -146,7 +146,7 @@ class Refit:
         return found
 
     def _judge(self, found: Descent) -> tuple[str, str]:
-        silent = ~np.any(found.point.slopes != 0, axis=0)
+        silent = np.diagonal(found.point.information) == 0
         if silent.any():
             names = ", ".join(name for name, none in zip(self.known.names, silent, strict=True) if none)
             return "not identified", f"The data drawn say nothing of {names}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,12 +13,13 @@ from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.checkpoint import Checkpoint
-from pkpd.estimation.outer import Outer
+from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.stochastic import Search
 from pkpd.estimation.verdict import BY_HAND, Status, Verdict
+from pkpd.likelihood import Feature
 from pkpd.likelihood.marginal import foce
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.quadrature import quadrature
@@ -77,6 +79,8 @@ class SAEM(ForPopulations):
     5
     """
 
+    handles: ClassVar[frozenset[Feature]] = ForPopulations.handles | {Feature.PRIORS}
+
     seed: int | None = None
     chains: int = 3
     burn: int = 300
@@ -100,7 +104,7 @@ class SAEM(ForPopulations):
     def _run(self, population: Population) -> Outcome:
         _check_subjects(population)
         effects = population.effects
-        quantities = Quantities.of(effects)
+        quantities = Quantities.of(population)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
         approximation = partial(quadrature, nodes=_NODES) if few else foce
         start = np.concatenate([effects.start, effects.covariance.start])
@@ -117,13 +121,12 @@ class SAEM(ForPopulations):
         if np.isfinite(look.objective) and not hurried:
             near = look.marginal
 
-            def slopes(x: np.ndarray) -> np.ndarray:
-                found = approximation(population, x, near.modes.b, gradient=True, metric=near.bent).gradient
-                assert found is not None
-                return found
+            def look_from_here(x: np.ndarray) -> Look:
+                marginal = approximation(population, x, near.modes.b, gradient=True, metric=near.bent)
+                return Look(outer=outer, x=x, marginal=marginal)
 
             try:
-                known = find_precision(slopes, x, ~at_bound, self.covariance or "R", quantities.size(x))
+                known = find_precision(look_from_here, x, ~at_bound, self.covariance or "R", quantities.size(x))
             except KeyboardInterrupt:
                 hurried = True
         aims = None
@@ -251,9 +254,9 @@ def _aims(x: np.ndarray, ends: np.ndarray, information: np.ndarray, free: np.nda
 
 def _check_subjects(population: Population) -> None:
     """Refuse what is too little for a covariance matrix."""
-    people = len(population.problem.subjects)
-    for group in population.effects.covariance.groups:
-        if not group.fixed and people <= len(group.names):
+    people, known = len(population.problem.subjects), population.priors.weight_of_group
+    for g, group in enumerate(population.effects.covariance.groups):
+        if not group.fixed and people <= len(group.names) and g not in known:
             raise CannotFit(
                 f"{people} {'subject' if people == 1 else 'subjects'} cannot tell a covariance matrix of "
                 f"{len(group.names)} random effects ({', '.join(group.names)}).",

@@ -18,6 +18,7 @@ from pkpd.estimation.complete import (
     group_maximum,
     natural_of,
     newton,
+    residual_sd,
     stepped_score,
 )
 from pkpd.estimation.progress import progress
@@ -131,8 +132,8 @@ class Search:
         k = len(population.effects.typical)
         lower, upper = (limit[:k] for limit in quantities.limits())
         own = quantities.coordinates
-        plain = np.array([p.transform == "none" for p, free in zip(own.parameters, own.free, strict=True) if free])[:k]
-        reach = np.where(plain, np.inf, _REACH)
+        scales = [p.transform for p, free in zip(own.parameters, own.free, strict=True) if free][:k]
+        reach = np.array([np.inf if scale in ("none", "boxcox") else _REACH for scale in scales])
         self.lower, self.upper = np.maximum(lower, -reach), np.minimum(upper, reach)
 
     def outer(self, state: State) -> np.ndarray:
@@ -219,25 +220,34 @@ class Search:
             ends = (*ends, np.array([x, complete_score(self.population, roles, x, b, now, steps.score)]))
             mean = x if mean is None else mean + (x - mean) / len(ends)
         cooling = options.cool and number < options.burn // 2
+        priors, people = self.population.priors, len(self.population.problem.subjects)
         z, matrices, b, mode = z.copy(), [], b.copy(), hills.mode.copy()
         for g, group in enumerate(covariance.groups):
             own, before = roles.by_group[g], state.matrices[g]
             lower = np.where(own >= 0, self.lower[own], -np.inf)
             upper = np.where(own >= 0, self.upper[own], np.inf)
-            centre, matrix = group_maximum(group, own, statistics.first[g], statistics.second[g], before, lower, upper)
+            centre, matrix = group_maximum(
+                group, own, statistics.first[g], statistics.second[g], before, lower, upper,
+                people=people * len(group.places), priors=priors, of_group=priors.weight_of_group.get(g),
+            )  # fmt: skip
             matrices.append(_cooled(matrix, before) if cooling and not group.fixed else matrix)
             for i in np.flatnonzero(own >= 0):
                 # The individual values stay; the random effects are counted from the new centre.
                 b[:, group.places[:, i]] += z[own[i]] - centre[i]
                 mode[:, group.places[:, i]] += z[own[i]] - centre[i]
                 z[own[i]] = centre[i]
-        for i, (k, _) in enumerate(roles.closed):
+        for i, (k, rows) in enumerate(roles.closed):
             square = max(statistics.squares[i], _COOLING * np.exp(2 * z[k]) if cooling else 0.0, 1e-300)
-            z[k] = np.clip(0.5 * np.log(square), self.lower[k], self.upper[k])
+            known = (priors.centre[k], priors.precision[k]) if priors.centre.size else (0.0, 0.0)
+            z[k] = np.clip(residual_sd(square, int(rows.sum()), *known), self.lower[k], self.upper[k])
         chosen = roles.stepped
         if chosen.size:
             lower, upper = self.lower[chosen], self.upper[chosen]
-            way = newton(z[chosen], steps.score, statistics.information, lower, upper)
+            score, information = steps.score, statistics.information
+            if priors.centre.size:
+                score = score - priors.precision[chosen] * (z - priors.centre)[chosen]
+                information = information + np.diag(priors.precision[chosen])
+            way = newton(z[chosen], score, information, lower, upper)
             z[chosen] = np.clip(z[chosen] + share * way, lower, upper)
         w = effects.arguments(z, b)
         # Predictions hold unless the model itself has a parameter that was stepped.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pkpd.estimation.layout import aligned, number
+from pkpd.estimation.population_summary import population_summary
 
 if TYPE_CHECKING:
     from pkpd.estimation.fit import Fit
@@ -20,9 +22,11 @@ _ROWS_OF_FIXED = 6  # more fixed parameters than this are listed under the table
 
 def summary(fit: Fit) -> str:
     """Give the fit as text: verdict, table of estimates, strong correlations, notes."""
+    if "omega" in fit.tree.children:
+        return population_summary(fit)
     lines = [*_head(fit), ""]
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
-    lines += _aligned(header, rows)
+    lines += aligned(header, rows)
     if _by_subject(fit):
         lines += ["", "In brackets: relative standard errors. fit.estimates holds standard errors and intervals."]
     else:
@@ -41,6 +45,8 @@ def summary(fit: Fit) -> str:
 
 def summary_html(fit: Fit) -> str:
     """Give the same for a notebook."""
+    if "omega" in fit.tree.children:
+        return f"<pre>{escape(population_summary(fit))}</pre>"
     header, rows = _subjects_table(fit) if _by_subject(fit) else _estimates_table(fit)
     head = "".join(f"<p>{escape(line)}</p>" for line in _head(fit))
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in header)
@@ -88,8 +94,9 @@ def _head(fit: Fit) -> list[str]:
     if len(statuses) == 1:
         condition, rank, free = (verdict[name].item() for name in ("condition", "rank", "free"))
         lines.append(
-            f"Rank {rank} of {free}; condition number {_number(condition)}; gradient {verdict['gradient'].item():.1e}; "
-            f"{verdict['evaluations'].item()} evaluations in {attrs['seconds']:.2g} s"
+            f"Rank {rank} of {free}; condition number {number(condition)}; "
+            + (f"gradient {slope:.1e}; " if np.isfinite(slope := verdict["gradient"].item()) else "")
+            + f"{verdict['evaluations'].item()} evaluations in {attrs['seconds']:.2g} s"
         )
     if "starts" in fit.tree.children:
         started = fit["starts"].sizes["start"] // len(statuses)
@@ -107,11 +114,11 @@ def _estimates_table(fit: Fit) -> tuple[list[str], list[list[str]]]:
     shown = [k for k, fixed in enumerate(table["fixed"].values) if not (fixed and _many_fixed(fit))]
     for name in table["parameter"].values[shown].tolist():
         row = {key: table[key].sel(parameter=name).item() for key in table.data_vars}
-        note = "fixed" if row["fixed"] else "at bound" if row["at_bound"] else ""
+        note = "fixed" if row["fixed"] else "at bound" if row["at_bound"] else "prior" if row.get("prior") else ""
         if row["at_bound"] and abs(row["value"]) < 1e-9 * abs(row["initial"]):
             row["value"] = 0.0
-        interval = "" if np.isnan(row["lower"]) else f"{_number(row['lower'])} – {_number(row['upper'])}"
-        cells = [_number(row["value"]), _number(row["se"]), _number(row["rse"], 3), interval, _number(row["initial"])]
+        interval = "" if np.isnan(row["lower"]) else f"{number(row['lower'])} – {number(row['upper'])}"
+        cells = [number(row["value"]), number(row["se"]), number(row["rse"], 3), interval, number(row["initial"])]
         rows.append([name, _unit(row["unit"]), *cells, note])
     return header, rows
 
@@ -127,7 +134,7 @@ def _subjects_table(fit: Fit) -> tuple[list[str], list[list[str]]]:
         cells = []
         for name in shown:
             value, rse = (own[key].sel(parameter=name).item() for key in ("value", "rse"))
-            cells.append(_number(value) + ("" if np.isnan(rse) else f" ({rse:.3g} %)"))
+            cells.append(number(value) + ("" if np.isnan(rse) else f" ({rse:.3g} %)"))
         rows.append([subject, *cells, str(verdict["status"].sel(subject=subject).item())])
     return header, rows
 
@@ -142,7 +149,7 @@ def _held(fit: Fit) -> list[str]:
         return []
     table = fit.estimates.isel(parameter=fit.estimates["fixed"].values)
     columns = (table[key].values.tolist() for key in ("parameter", "value", "unit"))
-    said = ", ".join(f"{name} {_number(value)} {_unit(unit)}".rstrip() for name, value, unit in zip(*columns))
+    said = ", ".join(f"{name} {number(value)} {_unit(unit)}".rstrip() for name, value, unit in zip(*columns))
     return fill(f"Held: {said}.", width=100, subsequent_indent="  ").splitlines()
 
 
@@ -161,17 +168,5 @@ def _correlations(fit: Fit) -> list[str]:
     ]
 
 
-def _number(value: float, digits: int = 4) -> str:
-    return "" if np.isnan(value) else f"{value:.{digits}g}"
-
-
 def _unit(unit: str) -> str:
     return "" if unit == "1" else unit
-
-
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[k]) for line in (header, *rows)) for k in range(len(header))]
-    return [
-        "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths))).rstrip()
-        for line in (header, *rows)
-    ]

@@ -26,6 +26,8 @@ def lay_out(problem: Problem, estimator: Any, outcome: Outcome, attrs: Mapping[s
     """Give the tree of a fit; `attrs` are added to those of the root."""
     import xarray as xr
 
+    if outcome.classes is not None:
+        problem = problem.in_class(outcome.classes)
     ipred = _predict(problem, outcome, outcome.individual)
     alike = outcome.typical is outcome.individual
     pred = ipred if alike else _predict(problem, outcome, outcome.typical)
@@ -70,6 +72,8 @@ def _estimates(outcome: Outcome) -> xr.Dataset:
         "transformed_se": transformed_se,
         "at_bound": at_bound,
     }
+    if outcome.prior is not None and outcome.prior.any():
+        shared["prior"], shared["prior_share"] = outcome.prior, outcome.prior_share
     dataset = _dataset(outcome, "estimates", separate, shared)
     dataset.attrs = {"interval": outcome.interval}
     return dataset
@@ -213,7 +217,7 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
     options = {field.name: getattr(estimator, field.name) for field in fields(estimator) if field.compare}
     defaults = {field.name: field.default for field in fields(estimator)}
     said = [f"{name}={value!r}" for name, value in options.items() if value != defaults[name]]
-    deviance = total + float(np.nansum(n)) * np.log(2 * np.pi)
+    deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + float(np.nansum(n)) * np.log(2 * np.pi)
     return {
         "format": FORMAT,
         "model_name": problem.model.name,

@@ -89,7 +89,7 @@ class Effects:
             for name, output in model.outputs.items()
             if output.iiv > 0
         }
-        blocked = {name for block in model.blocks for name in block.parameters}
+        blocked = {name for block in model.blocks if block.kind == "iiv" for name in block.parameters}
         between += [name for name, places in scales.items() if name in blocked or any(used[k] for k in places)]
         names = between + [f"{name}@{m + 1}" for m in range(occasions) for name in within]
         of_engine = [p.name for p, free in zip(own, moves, strict=False) if free or p.iiv > 0]
@@ -139,14 +139,14 @@ class Effects:
         Returns
         -------
         values : (S, len(names)) float
-            Natural; NaN where it is not finite.
+            Natural; NaN where that overflows.
         slopes : (S, U) float
             Derivatives of those among the arguments with respect to their argument.
         """
         by_name = {p.name: p for p in self.parameters}
         values, slopes = np.empty((len(w), len(names))), np.ones((len(w), len(self.engine)))
         at = {name: i for i, name in enumerate(self.engine)}
-        with np.errstate(over="ignore"):  # a wild trial step; what is infinite is no value, and has no slope
+        with np.errstate(over="ignore"):  # a wild trial step
             for j, name in enumerate(names):
                 if name not in at:
                     values[:, j] = by_name[name].typical
@@ -155,12 +155,8 @@ class Effects:
                     slopes[:, at[name]] = by_name[name].d_inverse(w[:, at[name]])
                 else:  # what an occasion adds
                     values[:, j] = w[:, at[name]]
-        lost = ~np.isfinite(values)
-        if lost.any():
-            values[lost] = np.nan
-            for j, name in enumerate(names):
-                if name in at:
-                    slopes[lost[:, j], at[name]] = np.nan
+        # What overflows is no value, though a prediction may have a limit there; nor has it a slope.
+        values[np.isinf(values)], slopes[np.isinf(slopes)] = np.nan, np.nan
         return values, slopes
 
     def residual(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -175,23 +171,22 @@ class Effects:
 def _groups(model: Model, between: list[str], within: list[str], occasions: int) -> tuple[Group, ...]:
     """The blocks of Omega."""
     rows = {**model.outputs, **model.parameters}
-    place = {name: i for i, name in enumerate(between)}
-    blocks = {name: block for block in model.blocks for name in block.parameters}
+    d = len(between)
+    # Where the effect on each stands: one place between people, one for each occasion.
+    people = {name: [i] for i, name in enumerate(between)}
+    each = {name: [d + m * len(within) + k for m in range(occasions)] for k, name in enumerate(within)}
     found: list[Group] = []
-    done: set[str] = set()
-    for name in between:
-        if name in done:
-            continue
-        block = blocks.get(name)
-        members = block.parameters if block else (name,)
-        start = block.matrix() if block else np.array([[rows[name].iiv]])
-        fixed = block.fixed if block else rows[name].fixed_iiv
-        places = np.array([[place[member] for member in members]])
-        found.append(Group(names=tuple(members), start=start, places=places, fixed=fixed, kind="iiv"))
-        done.update(members)
-    for k, name in enumerate(within):
-        row = model.parameters[name]
-        start = np.array([[row.iov]])
-        places = np.array([[len(between) + m * len(within) + k] for m in range(occasions)])
-        found.append(Group(names=(name,), start=start, places=places, fixed=row.fixed_iov, kind="iov"))
+    for kind, places in (("iiv", people), ("iov", each)):
+        blocks = {name: block for block in model.blocks if block.kind == kind for name in block.parameters}
+        done: set[str] = set()
+        for name in places:
+            if name in done:
+                continue
+            block = blocks.get(name)
+            members = block.parameters if block else (name,)
+            start = block.matrix() if block else np.array([[getattr(rows[name], kind)]])
+            fixed = block.fixed if block else getattr(rows[name], f"fixed_{kind}")
+            at = np.array([places[member] for member in members], dtype=int).T
+            found.append(Group(names=tuple(members), start=start, places=at, fixed=fixed, kind=kind))
+            done.update(members)
     return tuple(found)

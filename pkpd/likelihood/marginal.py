@@ -22,6 +22,7 @@ Journal of Pharmacokinetics and Pharmacodynamics 2015;42:191-209. doi:10.1007/s1
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,14 @@ class Marginal:
     def objective(self) -> float:
         """The sum over subjects."""
         return float(self.each.sum())
+
+    def ahead(self, step: np.ndarray) -> tuple[Any, Any]:
+        """Say where to look for the modes a step (X,) from here: a start (S, d), and second derivatives near by."""
+        start = self.modes.b
+        if self.modes_x is not None:
+            there = start + np.einsum("six,x->si", self.modes_x, step)
+            start = np.where(np.isfinite(there), there, start)
+        return start, self.bent
 
 
 def foce(

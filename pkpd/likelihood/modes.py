@@ -8,7 +8,7 @@ import numpy as np
 
 from pkpd.likelihood.population import Population, Slopes
 
-__all__ = ["Modes", "find_modes", "joint"]
+__all__ = ["Modes", "choose", "find_modes", "joint"]
 
 #: The search ends where a step would change twice the objective by less than this; iterations, halvings of a step.
 _SETTLED, _MOST, _HALVINGS = 1e-17, 100, 25
@@ -103,7 +103,7 @@ def find_modes(
         take = better | ~going
         bent = _corrected(bent, trial - b, found[2] - gradient, better)
         b = np.where(take[:, None], trial, b)
-        at = _choose(take, found[0], at, population)
+        at = choose(take, found[0], at, population)
         value = np.where(take, found[1], value)
         gradient = np.where(take[:, None], found[2], gradient)
         hessian = np.where(take[:, None, None], found[3], hessian)
@@ -132,7 +132,7 @@ def _corrected(bent: np.ndarray, step: np.ndarray, change: np.ndarray, which: np
     return bent - less + more
 
 
-def _choose(take: np.ndarray, new: Slopes, old: Slopes, population: Population) -> Slopes:
+def choose(take: np.ndarray, new: Slopes, old: Slopes, population: Population) -> Slopes:
     """Of each subject the new records where it takes them."""
     if take.all():
         return new

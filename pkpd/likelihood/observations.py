@@ -23,13 +23,16 @@ _COLUMNS = (
 
 
 class Feature(Enum):
-    """Something that data may hold and not every estimator can honour; the value says it in words."""
+    """Something that data or a model may hold and not every estimator can honour; the value says it in words."""
 
     MEANS = "means of several people"
     CHANGES = "percent changes from a reference time"
     OUTPUTS = "several outputs"
     CENSORING = "censored records"
+    STUDENT = "residual errors that follow Student's t"
     OCCASIONS = "differences between occasions (iov)"
+    PRIORS = "priors"
+    MIXTURE = "a mixture of sub-populations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

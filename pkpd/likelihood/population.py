@@ -6,16 +6,18 @@ over subjects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from pkpd.likelihood.density import Density, Terms
 from pkpd.likelihood.effects import Effects
+from pkpd.likelihood.priors import Priors
 from pkpd.likelihood.problem import Problem
+from pkpd.model import Model
 
-__all__ = ["Curvature", "Population", "Slopes"]
+__all__ = ["Curvature", "Mixture", "Population", "Slopes"]
 
 #: Step of the differences of first derivatives, beside an argument of size 1.
 _STEP = 1e-2
@@ -64,6 +66,39 @@ class Curvature:
     hessian: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Classes of people.
+
+    Parameters
+    ----------
+    names : tuple of str
+        C of them.
+    start : (C - 1,) float
+        Logarithms of the ratios of the shares to the last, before the fit.
+    """
+
+    names: tuple[str, ...]
+    start: np.ndarray
+
+    @classmethod
+    def of(cls, model: Model) -> Mixture | None:
+        """Give that of a model, if it has one."""
+        shares = np.array(list(model.shares.values()))
+        return cls(names=tuple(model.shares), start=np.log(shares[:-1] / shares[-1])) if len(shares) else None
+
+    @property
+    def count(self) -> int:
+        """How many numbers describe the shares."""
+        return len(self.start)
+
+    def shares(self, ratios: np.ndarray) -> np.ndarray:
+        """Give the share of every class, (C,), at the logarithms of their ratios (C - 1,)."""
+        logs = np.append(ratios, 0.0)
+        parts = np.exp(logs - logs.max())
+        return parts / parts.sum()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Population:
     """A problem, the effects of its model, and the density of its records.
@@ -75,12 +110,33 @@ class Population:
     density : Density
     threads : int or None
         Of the engine.
+    priors : Priors
+        What was known before.
+    mixture : Mixture or None
+        The classes of people, of which `problem` shows the first.
     """
 
     problem: Problem
     effects: Effects
     density: Density
     threads: int | None = None
+    priors: Priors = field(default_factory=Priors)
+    mixture: Mixture | None = None
+
+    @property
+    def start(self) -> np.ndarray:
+        """The outer parameters before the fit, (X,): typical values, the numbers of Omega, and those of the shares."""
+        of_shares = np.zeros(0) if self.mixture is None else self.mixture.start
+        return np.concatenate([self.effects.start, self.effects.covariance.start, of_shares])
+
+    @property
+    def classes(self) -> tuple[Population, ...]:
+        """The same as if everybody were in each class of the mixture; itself where there is none."""
+        return tuple(self.of_class(k) for k in range(len(self.mixture.names))) if self.mixture else (self,)
+
+    def of_class(self, number: int) -> Population:
+        """Give the same as if everybody were in one class, counted from 0."""
+        return replace(self, problem=self.problem.in_class(number), mixture=None)
 
     @property
     def subject(self) -> np.ndarray:
@@ -142,7 +198,7 @@ class Population:
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
-                size = step * np.maximum(1.0, np.abs(at.w[:, k])) if self._plain[k] else step
+                size = step * self._size(k, at.w[:, k])
                 up[:, k] += size
                 down[:, k] -= size
                 width = (up[:, k] - down[:, k])[self.subject, None]
@@ -190,11 +246,14 @@ class Population:
         rows, _ = self.problem.records_of(np.asarray(index, dtype=np.int64))
         return replace(self, problem=self.problem.take(index), density=self.density.subset(rows))
 
-    @property
-    def _plain(self) -> list[bool]:
-        """Whether each argument of the engine is a natural value, whose size says what a small step is."""
-        by_name = {p.name: p.transform for p in self.effects.parameters}
-        return [by_name.get(name) == "none" for name in self.effects.engine]
+    def _size(self, k: int, w: np.ndarray) -> np.ndarray:
+        """Beside what a step of an argument of the engine is small, (S,)."""
+        by_name = {p.name: p for p in self.effects.parameters}
+        name = self.effects.engine[k]
+        own = by_name[name.partition("@")[0]]
+        if name not in by_name:  # what an occasion adds
+            return np.full(w.shape, own.size(own.forward(own.typical)) if own.shape is not None else 1.0)
+        return np.maximum(1.0 if own.transform == "none" else 1e-8, own.size(w))
 
     def _first(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions (n,), and their derivatives with respect to the arguments of the engine, (n, U)."""
@@ -204,7 +263,8 @@ class Population:
         assert got.df is not None or not effects.engine
         if got.df is None:
             return got.f, np.zeros((len(got.f), 0))
-        return got.f, got.df * slopes[self.subject]
+        with np.errstate(invalid="ignore", over="ignore"):  # a wild trial, which is not taken
+            return got.f, got.df * slopes[self.subject]
 
     def _total(self, each: np.ndarray) -> np.ndarray:
         total = -self.sum(each)

@@ -14,6 +14,7 @@ from pkpd.likelihood.match import check_records, in_output_units, residual_param
 from pkpd.likelihood.observations import Feature, Observations, observe, with_references
 from pkpd.likelihood.residual import Law, Residuals
 from pkpd.model import Model, Parameter
+from pkpd.model.mixture import MIXNUM
 
 __all__ = ["Prediction", "Problem"]
 
@@ -100,6 +101,13 @@ class Problem:
             if rows.size:
                 more = f" and {rows.size - 1} more" if rows.size > 1 else ""
                 found[feature] = f"{seen.where(int(rows[0]))}{more}"
+        observed = [list(self.model.outputs.values())[k] for k in np.unique(seen.output)]
+        if heavy := [output.name for output in observed if output.t is not None]:
+            found[Feature.STUDENT] = ", ".join(heavy)
+        if self.model.mixture:
+            found[Feature.MIXTURE] = ", ".join(self.model.mixture)
+        if self.model.priors:
+            found[Feature.PRIORS] = ", ".join(self.model.priors)
         if np.unique(seen.output).size > 1:
             found[Feature.OUTPUTS] = ", ".join(list(self.model.outputs)[k] for k in np.unique(seen.output))
         return found
@@ -162,6 +170,14 @@ class Problem:
             base=np.where(self.base[rows] >= 0, self.base[rows] + shift, -1),
         )
 
+    def in_class(self, number: int | np.ndarray) -> Problem:
+        """Give the same with everybody in the class of this number, counted from 0, or (S,) each in an own one."""
+        which = np.broadcast_to(np.asarray(number), (len(self.subjects),))
+        values = self.events.covariate_values.copy()
+        values[:, self.events.covariates.index(MIXNUM)] = 1.0 + which[self.events.subject]
+        events = replace(self.events, covariate_values=values)
+        return replace(self, events=events, schedule=engine.bind(self.program, events))
+
     def records_of(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the records of the subjects at `index`, one subject after the other, and whose place there each has."""
         ends = np.searchsorted(self.observations.subject, np.arange(len(self.subjects) + 1))
@@ -197,6 +213,8 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occas
         They do not go together; all that is wrong is listed.
     """
     events = data.events()
+    if model.mixture:
+        events = _with_class(model, events)
     counted = np.flatnonzero((data.columns["EVID"] == Evid.OBSERVATION) & (data.columns["MDV"] == 0))
     if not counted.size:
         raise MismatchError(
@@ -245,6 +263,23 @@ def make_problem(model: Model, data: Dataset, *, held: Sequence[str] = (), occas
         residual_parameters=parameters,
         record=record,
         base=base,
+    )
+
+
+def _with_class(model: Model, events: Events) -> Events:
+    """Add the class of each subject, the first for everybody."""
+    if MIXNUM in events.covariates:
+        raise MismatchError(
+            f"the data say the class of each subject, in the column {MIXNUM}, and the model has a mixture.",
+            where=events.origin,
+            expected="A mixture is for classes that nobody knows.",
+            remedy="Take the mixture out (model.replace(mixture={}) reads the column), or drop the column.",
+        )
+    return replace(
+        events,
+        covariates=(*events.covariates, MIXNUM),
+        covariate_values=np.column_stack([events.covariate_values, np.ones(len(events))]),
+        covariate_units=(*events.covariate_units, "1"),
     )
 
 

@@ -87,9 +87,9 @@ def quadrature(
             value = crowd.value(w)
         prior_part = 0.5 * np.einsum("si,ij,sj->s", b, prior.precision, b)
         heights[lot] = -(value + prior_part).reshape(copies, people)
-    heights += modes.value + 0.5 * (places**2).sum(axis=1)[:, None] + logs[:, None]
-    top = heights.max(axis=0)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # somebody whose records have no density
+        heights += modes.value + 0.5 * (places**2).sum(axis=1)[:, None] + logs[:, None]
+        top = heights.max(axis=0)
         total = np.log(np.exp(heights - top).sum(axis=0)) + top
     half = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
     each = 2 * modes.value + prior.log_determinant + 2 * half - 2 * total
@@ -97,6 +97,7 @@ def quadrature(
     if not gradient:
         return Marginal(each=each, modes=modes, bent=true)
     share = np.exp(heights - total)
+    by_argument[share == 0] = 0.0  # where nothing is likely, slopes need not exist
     k = len(prior.z)
     each_x = np.empty((people, len(x)))
     each_x[:, :k] = 2 * np.einsum("gs,gsw->sw", share, by_argument) @ effects.to_typical

@@ -25,7 +25,7 @@ def simulate_population(
     ----------
     population : Population
     x : (X,) float
-        K typical values, then the Q numbers of Omega.
+        K typical values, the Q numbers of Omega, and those of the shares of a mixture.
     seed, replicate, purpose
         Which random numbers.
     """
@@ -38,7 +38,12 @@ def simulate_population(
     w = effects.arguments(x[:k], b)
     values, _ = effects.natural(w, population.problem.program.parameters)
     psi, _, _ = effects.residual(w)
-    f = population.problem.predict(values, threads=population.threads).f
+    problem = population.problem
+    if population.mixture is not None:
+        ends = np.cumsum(population.mixture.shares(x[len(x) - population.mixture.count :]))
+        chance = uniforms(seed, f"{purpose}: classes", address, number, 1)[:, 0]
+        problem = problem.in_class(np.minimum(np.searchsorted(ends, chance), len(ends) - 1))
+    f = problem.predict(values, threads=population.threads).f
     # The records of a subject are the columns of its row.
     within = np.arange(who.size) - np.searchsorted(who, who)
     wide = int(within.max(initial=0)) + 1

@@ -95,6 +95,7 @@ class Law:
         """Whether the SD changes with the prediction."""
         return self.prop is not None
 
+    @np.errstate(invalid="ignore", divide="ignore", over="ignore")  # wild trials: what is no number is refused later
     def spread(self, f: np.ndarray, psi: np.ndarray, *, second: bool = False) -> Spread:
         """Give expectation and SD for predictions `f` (n,) at residual parameters `psi` (R,) or (n, R).
 
@@ -106,9 +107,8 @@ class Law:
         straight = {"mean_ff": zero, "sd_vv": np.zeros((f.size, 1 + psi.shape[1], 1 + psi.shape[1]))} if second else {}
         if self.log is not None:
             sd_psi[:, self.log] = 1.0
-            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-                mean, mean_f = np.log(f), 1 / f
-                bent = straight | {"mean_ff": -(mean_f**2)} if second else {}
+            mean, mean_f = np.log(f), 1 / f
+            bent = straight | {"mean_ff": -(mean_f**2)} if second else {}
             return Spread(mean=mean, sd=psi[:, self.log].copy(), mean_f=mean_f, sd_f=zero, sd_psi=sd_psi, **bent)
         add = psi[:, self.add] if self.add is not None else zero
         if self.prop is None:
@@ -116,10 +116,9 @@ class Law:
                 sd_psi[:, self.add] = 1.0
             return Spread(mean=f, sd=add.copy(), mean_f=one, sd_f=zero, sd_psi=sd_psi, **straight)
         size, power = np.abs(f), psi[:, self.power] if self.power is not None else one
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            grown = size if self.power is None else size**power
-            grown_f = np.sign(f) * (one if self.power is None else power * size ** (power - 1))
-            grown_power = np.where(size > 0, grown * np.log(size), 0.0)
+        grown = size if self.power is None else size**power
+        grown_f = np.sign(f) * (one if self.power is None else power * size ** (power - 1))
+        grown_power = np.where(size > 0, grown * np.log(size), 0.0)
         part = psi[:, self.prop] * grown
         sd = add + part if self.add is None or self.combined == 1 else np.hypot(add, part)
         if self.add is None or self.combined == 1:

@@ -47,6 +47,11 @@ class StandardLaw(Protocol):
     """A symmetric law with scale 1."""
 
     @property
+    def sd(self) -> float:
+        """Its standard deviation; infinite where it has none."""
+        ...
+
+    @property
     def information(self) -> tuple[float, float]:
         """Expected information about location and scale of one record, at scale 1; they are orthogonal."""
         ...
@@ -99,6 +104,11 @@ class StandardLaw(Protocol):
 @dataclass(frozen=True, slots=True)
 class Normal:
     """The standard normal law."""
+
+    @property
+    def sd(self) -> float:
+        """Its standard deviation."""
+        return 1.0
 
     @property
     def information(self) -> tuple[float, float]:
@@ -176,6 +186,11 @@ class Student:
     """
 
     df: float
+
+    @property
+    def sd(self) -> float:
+        """Its standard deviation; infinite where it has none."""
+        return float(np.sqrt(self.df / (self.df - 2))) if self.df > 2 else np.inf
 
     @property
     def information(self) -> tuple[float, float]:

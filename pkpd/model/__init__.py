@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pkpd.model.equation import Equations, parse_equations, parse_expression
 from pkpd.model.expression import Call, Expr, Name, Number
+from pkpd.model.mixture import Class
 from pkpd.model.model import Check, Model, Need, State
 from pkpd.model.omega import Block, Omega
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.prior import Prior
 from pkpd.model.route import Input, Route
 
 __all__ = [
     "Block",
     "Call",
     "Check",
+    "Class",
     "Constant",
     "Covariate",
     "Equations",
@@ -26,6 +29,7 @@ __all__ = [
     "Omega",
     "Output",
     "Parameter",
+    "Prior",
     "Route",
     "State",
     "parse_equations",

@@ -91,6 +91,9 @@ def _part(
     parts = explicit_units({**parts, "parameters": parameters, "constants": constants})
     parts = in_time_unit(parts, host["time_unit"], CONVERSION)
     parts["routes"] = {key: replace(route, cmt=None) for key, route in parts["routes"].items()}
+    if not outputs:
+        errors = {name for output in parts["outputs"].values() for name in output.residual_names}
+        parts["priors"] = {key: prior for key, prior in parts["priors"].items() if key not in errors}
     parts["outputs"] = {key: replace(one, dvid=None) for key, one in parts["outputs"].items()} if outputs else {}
     # what the host declares is what holds for everybody
     parts["covariates"] = {

@@ -11,6 +11,7 @@ from pkpd.errors import Finding, ModelError, raise_all
 from pkpd.model.equation import RESERVED
 from pkpd.model.expression import Call, Expr, Name, add, names, substitute, to_text
 from pkpd.model.parameter import Constant
+from pkpd.model.prior import renamed as renamed_priors
 from pkpd.units import factor, same
 
 Parts = dict[str, Any]
@@ -42,6 +43,7 @@ def rename(parts: Mapping[str, Any], names_: Mapping[str, str]) -> Parts:
     renamed["blocks"] = tuple(
         replace(block, parameters=tuple(new(name) for name in block.parameters)) for block in parts["blocks"]
     )
+    renamed["priors"] = renamed_priors(parts["priors"], new)
     renamed["assignments"] = tuple((new(name), put(expr)) for name, expr in parts["assignments"])
     for key in ("derivatives", "initials"):
         renamed[key] = {new(name): put(expr) for name, expr in parts[key].items()}
@@ -94,6 +96,11 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> Parts:
             )
     for key in ROWS:
         joined[key] = _join_rows(key, first[key], second[key], findings)
+    joined["mixture"] = first["mixture"] or second["mixture"]
+    if second["mixture"] and second["mixture"] != joined["mixture"]:
+        findings.append(Finding(code="join", what="both models have a mixture, and not the same.",
+                                remedy="Make them the same: a person is in one class of one mixture."))  # fmt: skip
+    joined["priors"] = _join_rows("priors", first["priors"], second["priors"], findings)
     joined["blocks"] = first["blocks"] + tuple(block for block in second["blocks"] if block not in first["blocks"])
     joined["checks"] = first["checks"] + tuple(check for check in second["checks"] if check not in first["checks"])
     for key in ("title", "reference"):

@@ -13,51 +13,29 @@ from typing import Any, TypeVar
 from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
-from pkpd.model.omega import Block, Omega, Varying, variance_names, with_block_variances, with_fixed, with_variances
+from pkpd.model.mixture import Class, shares, with_classes, with_shares
+from pkpd.model.omega import (
+    Block,
+    Omega,
+    Varying,
+    omega_of,
+    variance_names,
+    with_block_variances,
+    with_fixed,
+    with_variances,
+)
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.prior import Prior
 from pkpd.model.route import Route
+from pkpd.model.rows import by_name
+from pkpd.model.small import Check, Need, State
 
 __all__ = ["Check", "Model", "Need", "Places", "State"]
 
 Places = Mapping[tuple[str, ...], tuple[Source, Place]]
 Resolve = Callable[[str], str]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A state of the differential equations; an empty unit is not known yet."""
-
-    name: str
-    unit: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """A name that a part expects from the model it is joined to."""
-
-    name: str
-    unit: str = "1"
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A number that the source of a model prints, or that was computed once and must stay.
-
-    `dose` is a regimen as text, `that` what is looked at (such as ``"cmax(cp)"``), `equals` its value in `unit`
-    within the relative tolerance `rtol`, for a person with these `covariates`; `where` tells where it is printed.
-    """
-
-    dose: str
-    that: str
-    equals: float
-    unit: str = "1"
-    rtol: float = 1e-3
-    where: str = ""
-    covariates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
@@ -79,7 +57,7 @@ class Model:
         What the model is called, and where it comes from.
     time_unit, amount_unit
         Units of time and of doses.
-    covariates, constants, parameters, blocks, routes, states, outputs, needs, checks
+    covariates, constants, parameters, blocks, routes, states, outputs, needs, priors, mixture, checks
         The rows, in their order. `blocks` holds the correlated ETAs; see `omega`.
     assignments, derivatives, initials
         The equations; assignments in the order in which they are computed.
@@ -110,6 +88,8 @@ class Model:
     initials: Mapping[str, Expr] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     needs: Mapping[str, Need] = field(default_factory=dict)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    mixture: Mapping[str, Class] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     places: Places = field(default_factory=dict)
 
@@ -150,13 +130,13 @@ class Model:
                     expected=f"Parts: {', '.join(known)}, equations.",
                     remedy=suggestion(key, known),
                 )
-        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs")
+        rows = ("covariates", "constants", "parameters", "routes", "states", "outputs", "needs", "priors", "mixture")
         for key, one in known.items():
             value = (
                 parts[key] if key in parts else one.default_factory() if callable(one.default_factory) else one.default
             )
             if key in rows:
-                value = _by_name(key, value)
+                value = by_name(key, value)
             elif isinstance(value, Mapping):
                 value = dict(value)
             elif isinstance(value, list):
@@ -164,6 +144,7 @@ class Model:
             object.__setattr__(self, key, value)
         from pkpd.model.dimension import state_units
 
+        object.__setattr__(self, "covariates", with_classes(self.covariates, self.mixture))
         self._set_rows(with_block_variances(self._varying, self.blocks))
         units = state_units(self)
         states = {
@@ -178,7 +159,7 @@ class Model:
     @property
     def _varying(self) -> dict[str, Varying]:
         """Rows that may have random effects, by name."""
-        return {**self.outputs, **self.parameters}
+        return {**self.parameters, **{name: row for name, row in self.outputs.items() if name not in self.parameters}}
 
     def _set_rows(self, rows: Mapping[str, Any]) -> None:
         object.__setattr__(self, "parameters", {name: rows[name] for name in self.parameters})
@@ -202,15 +183,22 @@ class Model:
     @cached_property
     def omega(self) -> Omega:
         """Variances and covariances of the ETAs between people."""
-        in_blocks = {name for block in self.blocks for name in block.parameters}
-        rows = (*self.parameters.values(), *self.outputs.values())
-        diagonal = tuple((p.name, p.iiv) for p in rows if p.iiv > 0 and p.name not in in_blocks)
-        return Omega(blocks=self.blocks, diagonal=diagonal)
+        return omega_of(self._varying, self.blocks, "iiv")
+
+    @cached_property
+    def omega_between_occasions(self) -> Omega:
+        """Variances and covariances of the KAPPAs between the occasions of one person."""
+        return omega_of(self._varying, self.blocks, "iov")
 
     @property
     def variance_names(self) -> dict[str, tuple[str, ...]]:
         """What is called ``"iiv.cl"``, ``"iiv.v,cl"`` (a covariance in a block) and ``"iov.cl"``: kind, row, column."""
-        return variance_names(self.omega, self._varying)
+        return variance_names(self._varying, self.blocks)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of every class of the mixture; a fit and `set` call them ``"share.fast"``, all but the last."""
+        return shares(self.mixture)
 
     @cached_property
     def text(self) -> str:
@@ -251,21 +239,25 @@ class Model:
         """
         parameters, constants, outputs = dict(self.parameters), dict(self.constants), dict(self.outputs)
         residuals = [name for output in outputs.values() for name in output.residual_names]
-        variances = self.variance_names
+        variances, new_shares = self.variance_names, {}
+        of_classes = {f"share.{name}": name for name in list(self.mixture)[:-1]}
         changed: dict[tuple[str, ...], float] = {}
         for name, value in {**(values or {}), **more}.items():
             if name in variances:
                 changed[variances[name]] = float(value)
             elif name in parameters:
                 parameters[name] = replace(parameters[name], typical=float(value))
+            elif name in of_classes:
+                new_shares[of_classes[name]] = float(value)
             elif name in constants:
                 constants[name] = replace(constants[name], value=float(value))
             elif name in residuals:
                 output, _, key = name.rpartition(".")
                 outputs[output] = replace(outputs[output], **{key: float(value)})
             else:
-                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances])
-        copy = self._with(parameters=parameters, constants=constants, outputs=outputs)
+                raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances, *of_classes])
+        mixture = with_shares(self.mixture, new_shares)
+        copy = self._with(parameters=parameters, constants=constants, outputs=outputs, mixture=mixture)
         rows, blocks = with_variances(copy._varying, self.blocks, changed)
         copy._set_rows(rows)
         return copy._with(blocks=blocks)
@@ -384,17 +376,3 @@ def _read_equations(text: str, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 EQUATION_KINDS = ("assignment", "derivative", "initial")
-
-
-def _by_name(key: str, rows: Any) -> dict[str, Any]:
-    if isinstance(rows, Mapping):
-        wrong = [name for name, row in rows.items() if row.name != name]
-        if wrong:
-            raise ModelError(f"the row `{wrong[0]}` of {key} is called `{rows[wrong[0]].name}`.")
-        return dict(rows)
-    found: dict[str, Any] = {}
-    for row in rows:
-        if row.name in found:
-            raise ModelError(f"`{row.name}` stands twice in {key}.", remedy="Keep one of them.")
-        found[row.name] = row
-    return found

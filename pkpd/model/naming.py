@@ -10,6 +10,8 @@ from pkpd.errors import Finding, suggestion
 from pkpd.model.equation import RESERVED
 from pkpd.model.expression import Expr, names
 from pkpd.model.finder import Finder, expressions, used_names
+from pkpd.model.mixture import mixture_findings
+from pkpd.model.prior import prior_findings
 
 DATA_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 OUR_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -62,6 +64,8 @@ def name_findings(parts: Mapping[str, Any], broken: Iterable[str] = ()) -> list[
         if name in parts["parameters"] and output.iiv:
             what = f"`{name}` is a parameter, too, and its iiv would mean two things."
             findings.append(at.find(("outputs", name), "name", what, remedy="Observe an assignment of another name."))
+    if not broken:
+        findings += [*prior_findings(parts), *mixture_findings(parts)]
     return findings + list(_fixed_inputs(parts, at))
 
 

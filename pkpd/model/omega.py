@@ -16,13 +16,15 @@ from pkpd.model.parameter import Parameter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: What the variances are called.
+_KINDS = {"people": "iiv", "occasions": "iov"}
 #: Rows that may have a random effect.
 Varying = Parameter | Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Parameters whose ETAs are correlated.
+    """Parameters whose random effects are correlated: ETAs between people, or KAPPAs between occasions.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ class Block:
         Lower triangle of the covariance matrix, one row a parameter: ``((0.06,), (0.01, 0.04))``.
     fixed
         True if a fit shall not move it.
+    between
+        ``"people"`` or ``"occasions"``.
 
     Raises
     ------
@@ -42,16 +46,24 @@ class Block:
     parameters: tuple[str, ...]
     covariance: tuple[tuple[float, ...], ...]
     fixed: bool = False
+    between: str = "people"
+
+    @property
+    def kind(self) -> str:
+        """``"iiv"`` or ``"iov"``."""
+        return _KINDS[self.between]
 
     @property
     def elements(self) -> tuple[tuple[str, str, str], ...]:
         """Kind, row and column of each element of the lower triangle, row by row."""
         names = self.parameters
-        return tuple(("iiv", row, column) for i, row in enumerate(names) for column in names[: i + 1])
+        return tuple((self.kind, row, column) for i, row in enumerate(names) for column in names[: i + 1])
 
     def __post_init__(self) -> None:
         where = f"omega of {', '.join(self.parameters)}"
         size = len(self.parameters)
+        if self.between not in _KINDS:
+            raise ModelError(f"between is {self.between!r}.", where=where, expected="people or occasions.")
         if len(set(self.parameters)) != size or size < 2:
             raise ModelError("a block needs two or more different parameters.", where=where)
         if [len(row) for row in self.covariance] != list(range(1, size + 1)):
@@ -128,37 +140,55 @@ class Omega:
         return full
 
 
-def variance_names(omega: Omega, rows: Mapping[str, Varying]) -> dict[str, tuple[str, ...]]:
+def variance_names(rows: Mapping[str, Varying], blocks: Sequence[Block]) -> dict[str, tuple[str, ...]]:
     """Give kind, row and column of each variance and covariance by its name; see `pkpd.model.Model.variance_names`."""
-    found = {f"iiv.{name}": ("iiv", name, name) for name in omega.names}
-    for block in omega.blocks:
-        for i, row in enumerate(block.parameters):
-            found |= {f"iiv.{row},{column}": ("iiv", row, column) for column in block.parameters[:i]}
-    within = [row.name for row in rows.values() if isinstance(row, Parameter) and row.iov > 0]
-    return found | {f"iov.{name}": ("iov", name, name) for name in within}
+    found: dict[str, tuple[str, ...]] = {}
+    for kind in _KINDS.values():
+        omega = omega_of(rows, blocks, kind)
+        found |= {_name(kind, name, name): (kind, name, name) for name in omega.names}
+        for block in omega.blocks:
+            found |= {_name(*element): element for element in block.elements if element[1] != element[2]}
+    return found
+
+
+def omega_of(rows: Mapping[str, Varying], blocks: Sequence[Block], kind: str) -> Omega:
+    """Give the variances and covariances between people (``"iiv"``) or between occasions (``"iov"``)."""
+    own = tuple(block for block in blocks if block.kind == kind)
+    in_blocks = {name for block in own for name in block.parameters}
+    each = ((name, getattr(row, kind, 0.0)) for name, row in rows.items() if name not in in_blocks)
+    return Omega(blocks=own, diagonal=tuple((name, value) for name, value in each if value > 0))
 
 
 def with_block_variances(rows: Mapping[str, Varying], blocks: Sequence[Block]) -> dict[str, Varying]:
-    """Give the rows with `iiv` as their block says it, so that a row always tells its variance."""
+    """Give the rows with `iiv` and `iov` as their block says it, so that a row always tells its variances."""
     found = dict(rows)
     for block in blocks:
-        for name, row in zip(block.parameters, block.covariance, strict=True):
-            if name in found and found[name].fixed_iiv:
+        kind = block.kind
+        for name, line in zip(block.parameters, block.covariance, strict=True):
+            if name not in found:
+                continue
+            row = found[name]
+            where = f"{'output' if isinstance(row, Output) else 'parameter'} {name}"
+            if not hasattr(row, kind):
                 raise ModelError(
-                    f"`{name}` has fixed_iiv, and its variance stands in a block.",
-                    where=f"{'output' if isinstance(found[name], Output) else 'parameter'} {name}",
+                    f"`{name}` stands in a block between occasions.", where=where,
+                    expected="Parameters; residual errors differ between people only.", remedy="Take it out.",
+                )  # fmt: skip
+            if getattr(row, f"fixed_{kind}"):
+                raise ModelError(
+                    f"`{name}` has fixed_{kind}, and its variance stands in a block.",
+                    where=where,
                     expected="A block is fixed as a whole.",
                     remedy="Say fixed = true in the block, or take the parameter out of it.",
                 )
-            if name not in found or found[name].iiv == row[-1]:
-                continue
-            if found[name].iiv and not math.isclose(found[name].iiv, row[-1], rel_tol=1e-9):
+            mine = getattr(row, kind)
+            if mine and not math.isclose(mine, line[-1], rel_tol=1e-9):
                 raise ModelError(
-                    f"`{name}` has iiv = {found[name].iiv:g}, and the variance {row[-1]:g} in its block.",
-                    where=f"{'output' if isinstance(found[name], Output) else 'parameter'} {name}",
+                    f"`{name}` has {kind} = {mine:g}, and the variance {line[-1]:g} in its block.",
+                    where=where,
                     remedy="Give its variance once, or the same.",
                 )
-            found[name] = replace(found[name], iiv=row[-1])
+            found[name] = replace(row, **{kind: line[-1]})
     return found
 
 

@@ -40,6 +40,9 @@ class Output:
         1 or 2, see above.
     fixed_error
         True if a fit shall not move the residual parameters.
+    t
+        Degrees of freedom of Student's t, around the prediction with `add`, `prop` or `log` as its scale (its SD is
+        ``sqrt(t / (t - 2))`` scales); never estimated. None for the normal law.
     iiv
         Variance between people of the logarithm of the SD: one random effect multiplies `add` and `prop`, or `log`.
     fixed_iiv
@@ -56,6 +59,7 @@ class Output:
     log: float | None = None
     combined: int = 2
     fixed_error: bool = False
+    t: float | None = None
     iiv: float = 0.0
     fixed_iiv: bool = False
 
@@ -69,6 +73,13 @@ class Output:
                 )
         if not (math.isfinite(self.iiv) and self.iiv >= 0):
             raise ModelError(f"iiv is {self.iiv:g}.", where=where, expected="It is a variance: 0 or more.")
+        if self.t is not None and not (math.isfinite(self.t) and self.t > 0):
+            raise ModelError(
+                f"t is {self.t:g}.", where=where, expected="Degrees of freedom above 0; an SD exists above 2.",
+                remedy="Leave it out for the normal law.",
+            )  # fmt: skip
+        if self.t is not None and not (self.add or self.prop or self.log):
+            raise ModelError("t is given without a scale.", where=where, expected="add, prop or log.")
         if self.iiv and not (self.add or self.prop or self.log):
             raise ModelError(
                 f"iiv is {self.iiv:g}, and there is no residual error that could differ between people.",
@@ -114,7 +125,8 @@ class Output:
     @property
     def law(self) -> str:
         """The law in words and numbers, for tables."""
-        return self._law + (f"; SDs differ by {100 * self.iiv**0.5:.3g} % between people" if self.iiv else "")
+        law = self._law if self.t is None else f"{self._law}; Student's t with {self.t:g} df, SDs are its scales"
+        return law + (f"; SDs differ by {100 * self.iiv**0.5:.3g} % between people" if self.iiv else "")
 
     @property
     def _law(self) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 from pkpd.errors import ModelError
 from pkpd.model.expression import Expr
 
-Transform = Literal["log", "logit", "none"]
-TRANSFORMS: tuple[str, ...] = ("log", "logit", "none")
+Transform = Literal["log", "logit", "none", "boxcox"]
+_STEEPEST = 10.0  # shape, either way
+TRANSFORMS: tuple[str, ...] = ("log", "logit", "none", "boxcox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +31,14 @@ class Parameter:
     unit
         Such as ``"L/h"``; ``"1"`` for a bare number.
     lower, upper
-        Bounds of the typical value, in `unit`. With ``transform="log"`` the lower bound is at least 0.
+        Bounds of the typical value, in `unit`. With ``transform="log"`` or ``"boxcox"`` the lower bound is at least 0.
     transform
-        The scale on which people differ: ``"log"`` (log-normal), ``"logit"`` (between the bounds) or ``"none"``.
+        The scale on which people differ: ``"log"`` (log-normal), ``"logit"`` (between the bounds),
+        ``"boxcox"`` or ``"none"``.
+    shape
+        Of ``"boxcox"``: the transformed value is (value ** shape - 1) / shape; 0 is ``"log"``, 1 all but ``"none"``.
+        Where shape * transformed + 1 is not above 0, there is no value: NaN. Box GEP, Cox DR. An analysis of
+        transformations. J R Stat Soc B 1964;26:211-252. doi:10.1111/j.2517-6161.1964.tb00553.x
     iiv, iov
         Variances of the differences between people and between occasions, on the transformed scale.
     shift
@@ -61,6 +67,7 @@ class Parameter:
     lower: float = -math.inf
     upper: float = math.inf
     transform: Transform = "log"
+    shape: float | None = None
     iiv: float = 0.0
     iov: float = 0.0
     shift: Expr | None = None
@@ -89,8 +96,9 @@ class Parameter:
                 )  # fmt: skip
         if self.rse is not None and not (math.isfinite(self.rse) and self.rse >= 0):
             raise ModelError(f"rse is {self.rse:g}.", where=where, expected="A fraction, 0 or more.")
-        if self.transform == "log":
-            self._check_log(where)
+        self._check_shape(where)
+        if self.positive:
+            self._check_positive(where)
         if self.transform == "logit" and not (math.isfinite(self.lower) and math.isfinite(self.upper)):
             raise ModelError(
                 f"transform is logit, with the bounds {self.lower:g} and {self.upper:g}.",
@@ -109,25 +117,47 @@ class Parameter:
                 remedy="Move the bounds or the value.",
             )
 
-    def _check_log(self, where: str) -> None:
+    def _check_shape(self, where: str) -> None:
+        if self.shape is None and self.transform == "boxcox":
+            raise ModelError(
+                "transform is boxcox, and there is no shape.", where=where, expected="The exponent of the transform.",
+                remedy="Say shape = 0.5; 0 is the logarithm.",
+            )  # fmt: skip
+        if self.shape is not None and self.transform != "boxcox":
+            raise ModelError(
+                f"shape is {self.shape:g}, and the transform is {self.transform}.", where=where,
+                expected="A shape belongs to boxcox.", remedy='Say transform = "boxcox", or leave out shape.',
+            )  # fmt: skip
+        if self.shape is not None and not abs(self.shape) <= _STEEPEST:
+            raise ModelError(
+                f"shape is {self.shape:g}.", where=where, expected=f"A number from -{_STEEPEST} to {_STEEPEST}."
+            )
+
+    def _check_positive(self, where: str) -> None:
+        kind = "log-normal" if self.transform == "log" else "Box-Cox"
         if self.typical <= 0:
             raise ModelError(
-                f"typical is {self.typical:g}, and its transform is log.",
-                where=where, expected="A log-normal value is above 0.",
+                f"typical is {self.typical:g}, and its transform is {self.transform}.",
+                where=where, expected=f"A {kind} value is above 0.",
                 remedy='Say transform = "none", or "logit" with bounds.',
             )  # fmt: skip
         if self.lower == -math.inf:
             object.__setattr__(self, "lower", 0.0)
         if self.lower < 0:
             raise ModelError(
-                f"lower is {self.lower:g}, and the transform is log.", where=where,
-                expected="A log-normal value is above 0.", remedy='Say lower = 0, or transform = "none".',
+                f"lower is {self.lower:g}, and the transform is {self.transform}.", where=where,
+                expected=f"A {kind} value is above 0.", remedy='Say lower = 0, or transform = "none".',
             )  # fmt: skip
 
     @property
     def effects(self) -> dict[str, Expr]:
         """What covariates do to it, by the key that says so: ``shift`` and ``times``."""
         return {key: expr for key in ("shift", "times") if (expr := getattr(self, key)) is not None}
+
+    @property
+    def positive(self) -> bool:
+        """Whether the transform lets no value be 0 or less."""
+        return self.transform in ("log", "boxcox")
 
     @property
     def cv(self) -> float | None:
@@ -148,6 +178,9 @@ class Parameter:
             return np.log(value)[()]
         if self.transform == "logit":
             return (np.log(value - self.lower) - np.log(self.upper - value))[()]
+        if self.shape is not None:
+            with np.errstate(divide="ignore", over="ignore"):
+                return (np.expm1(self.shape * np.log(value)) / self.shape if self.shape else np.log(value))[()]
         return value[()]
 
     def inverse(self, transformed: Any) -> Any:
@@ -157,6 +190,8 @@ class Parameter:
             return np.exp(transformed)[()]
         if self.transform == "logit":
             return (self.lower + (self.upper - self.lower) * _expit(transformed))[()]
+        if self.shape is not None:
+            return self._power(transformed, 1.0)
         return transformed[()]
 
     def d_inverse(self, transformed: Any) -> Any:
@@ -166,6 +201,29 @@ class Parameter:
             return np.exp(transformed)[()]
         if self.transform == "logit":
             return ((self.upper - self.lower) * _expit(transformed) * _expit(-transformed))[()]
+        if self.shape is not None:
+            return self._power(transformed, 1.0 - self.shape)
+        return np.ones_like(transformed)[()]
+
+    def _power(self, transformed: Any, exponent: float) -> Any:
+        """The value to a power, from its Box-Cox transform; NaN where there is none."""
+        if not self.shape:
+            return np.exp(exponent * transformed)[()]
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            logs = np.log1p(np.where(self.shape * transformed > -1, self.shape * transformed, np.nan)) / self.shape
+            return np.exp(exponent * logs)[()]
+
+    def size(self, transformed: Any) -> Any:
+        """Say what counts as a change by 1 near transformed values (any shape).
+
+        That is 1 for logarithms and the like; for a natural value its size, 0 included; for a Box-Cox value what
+        changes it by a share of 1.
+        """
+        transformed = np.asarray(transformed, float)
+        if self.transform == "none":
+            return np.abs(transformed)[()]
+        if self.shape is not None:
+            return np.abs(1 + self.shape * transformed)[()]
         return np.ones_like(transformed)[()]
 
 

@@ -12,10 +12,12 @@ from pkpd.errors import Finding, ModelError, ModelSyntaxError, PkpdError, raise_
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.include import include
 from pkpd.model.locate import Located
+from pkpd.model.mixture import read_class
 from pkpd.model.model import Check, Model, Need, State
 from pkpd.model.omega import Block, Varying
 from pkpd.model.output import Output
 from pkpd.model.parameter import Constant, Covariate, Parameter
+from pkpd.model.prior import read_prior
 from pkpd.model.route import INPUT_EXPRESSIONS, Input, Route
 from pkpd.model.rows import Reading, Row
 
@@ -167,6 +169,8 @@ def _fields(
         "states": _state,
         "outputs": _output,
         "needs": _need,
+        "priors": read_prior,
+        "mixture": read_class,
     }
     included = dict(top.table("include"))
     for key, maker in makers.items():
@@ -235,6 +239,7 @@ def _parameter(row: Row, name: str) -> Parameter | None:
         lower=row.number("lower", -float("inf")),
         upper=row.number("upper", float("inf")),
         transform=row.text("transform", "log"),
+        shape=row.number("shape"),
         iiv=row.number("iiv", 0.0),
         iov=row.number("iov", 0.0),
         shift=row.expression("shift"),
@@ -307,6 +312,7 @@ def _output(row: Row, name: str) -> Output | None:
         log=row.number("log"),
         combined=row._get("combined", int, "1 or 2", 2),
         fixed_error=row.flag("fixed_error"),
+        t=row.number("t"),
         iiv=row.number("iiv", 0.0),
         fixed_iiv=row.flag("fixed_iiv"),
     )
@@ -318,7 +324,8 @@ def _blocks(reading: Reading, listed: list[Any], varying: Mapping[str, Varying])
         row = Row(reading, ("omega", str(number)), content)
         names = [name for name in row.rows("parameters") if isinstance(name, str)]
         covariance, correlation = row.rows("covariance"), row.rows("correlation")
-        fixed = row.flag("fixed")
+        fixed, between = row.flag("fixed"), row.text("between", "people")
+        kind = "iov" if between == "occasions" else "iiv"
         row.close()
         if bool(covariance) == bool(correlation):
             row.wrong("parameters", "a block needs either covariance or correlation.",
@@ -331,16 +338,16 @@ def _blocks(reading: Reading, listed: list[Any], varying: Mapping[str, Varying])
             continue
         triangle = tuple(tuple(float(value) for value in line) for line in values)
         if correlation:
-            missing = [name for name in names if name not in varying or varying[name].iiv <= 0]
+            missing = [name for name in names if getattr(varying.get(name), kind, 0.0) <= 0]
             if missing or [len(line) for line in triangle] != list(range(1, len(names) + 1)):
-                row.wrong("correlation", f"correlations need the lower triangle, and iiv of {', '.join(names)}.",
-                          expected="[[1], [0.12, 1]] for two parameters that have iiv.")  # fmt: skip
+                row.wrong("correlation", f"correlations need the lower triangle, and {kind} of {', '.join(names)}.",
+                          expected=f"[[1], [0.12, 1]] for two parameters that have {kind}.")  # fmt: skip
                 continue
-            sd = [varying[name].iiv ** 0.5 for name in names]
+            sd = [getattr(varying[name], kind) ** 0.5 for name in names]
             triangle = tuple(
                 tuple(value * sd[i] * sd[j] for j, value in enumerate(line)) for i, line in enumerate(triangle)
             )
-        block = row.make(Block, parameters=tuple(names), covariance=triangle, fixed=fixed)
+        block = row.make(Block, parameters=tuple(names), covariance=triangle, fixed=fixed, between=between)
         if block is not None:
             blocks.append(block)
     return tuple(blocks)

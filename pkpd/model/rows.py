@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pkpd.errors import Finding, PkpdError, did_you_mean, suggestion
+from pkpd.errors import Finding, ModelError, PkpdError, did_you_mean, suggestion
 from pkpd.model.equation import Place, Source, place_expression
 from pkpd.model.expression import Expr
 from pkpd.model.locate import Located
@@ -125,6 +125,14 @@ class Row:
         """Take a list."""
         return self._get(key, list, "A list in [ ]", [])
 
+    def triangle(self, key: str) -> tuple[tuple[float, ...], ...]:
+        """Take rows of numbers."""
+        rows = self.rows(key)
+        if not all(isinstance(row, list) and all(type(v) in (int, float) for v in row) for row in rows):
+            self.wrong(key, f"`{key}` is not made of rows of numbers.", expected="Such as [[0.06], [0.01, 0.04]].")
+            return ()
+        return tuple(tuple(float(v) for v in row) for row in rows)
+
     def table(self, key: str) -> Mapping[str, Any]:
         """Take a table inside this one."""
         return self._get(key, Mapping, "A table", {})
@@ -200,3 +208,18 @@ def _kind(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {value:g}" if abs(value) < 1e300 else "a very large number"
     return "a table" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else f"{value!r}"[:40]
+
+
+def by_name(key: str, rows: Any) -> dict[str, Any]:
+    """Give rows, listed or by name, by their own names."""
+    if isinstance(rows, Mapping):
+        wrong = [name for name, row in rows.items() if row.name != name]
+        if wrong:
+            raise ModelError(f"the row `{wrong[0]}` of {key} is called `{rows[wrong[0]].name}`.")
+        return dict(rows)
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row.name in found:
+            raise ModelError(f"`{row.name}` stands twice in {key}.", remedy="Keep one of them.")
+        found[row.name] = row
+    return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Table = tuple[list[str], list[list[str]]]
 WIDTH = 100
 LONG_SOURCE = 24  # a longer one goes below the table
-RIGHT = {"typical", "value", "reference", "CV %", "IOV %", "RSE %", "dvid", "cmt"}
+RIGHT = {"typical", "value", "share", "reference", "CV %", "IOV %", "RSE %", "dvid", "cmt"}
 
 
 def show(model: Model) -> str:
@@ -83,12 +83,21 @@ def tables(model: Model) -> list[tuple[str, Table]]:
             [[o.name, _unit(o.unit), "" if o.dvid is None else str(o.dvid), o.law, o.label]
              for o in model.outputs.values()],
         )),
+        ("Mixture", (
+            ["name", "share", "label", "source"],
+            [[name, number(share), model.mixture[name].label, model.mixture[name].source]
+             for name, share in model.shares.items()],
+        )),
+        ("Priors", (
+            ["name", "value", "known", "source"],
+            [[p.name, _mode(p.value), p.known, p.source] for p in model.priors.values()],
+        )),
     ]  # fmt: skip
     return [(title, _without_empty(*table)) for title, table in found if table[1]]
 
 
 def correlations(model: Model) -> list[str]:
-    """Give the correlations between people, one pair a line."""
+    """Give the correlations between people and between occasions, one pair a line."""
     lines = []
     for block in model.blocks:
         matrix = block.matrix()
@@ -96,13 +105,19 @@ def correlations(model: Model) -> list[str]:
             for j in range(i):
                 r = matrix[i, j] / (matrix[i, i] * matrix[j, j]) ** 0.5
                 said = ", block fixed" if block.fixed else ""
-                lines.append(f"correlation of {block.parameters[j]} and {one} between people: {r:.3g}{said}")
+                lines.append(f"correlation of {block.parameters[j]} and {one} between {block.between}: {r:.3g}{said}")
     return lines
 
 
 def number(value: float) -> str:
     """Give a number as one prints it: to six digits."""
     return f"{value:.6g}" if abs(value) < 1e-4 or abs(value) >= 1e6 else number_text(float(f"{value:.6g}"))
+
+
+def _mode(value: float | tuple[tuple[float, ...], ...]) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(", ".join(number(one) for one in row) for row in value)
+    return number(value)
 
 
 def _parameters(model: Model) -> Table:
@@ -129,15 +144,19 @@ def _parameters(model: Model) -> Table:
 def _variability(p: Parameter) -> str:
     if not p.iiv:
         return ""
-    said = f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({p.transform})"
+    said = f"{100 * p.cv:.3g}" if p.cv is not None else f"SD {p.iiv**0.5:.3g} ({_scale(p)})"
     return said + " fixed" * p.fixed_iiv
 
 
 def _bounds(p: Parameter) -> str:
-    natural = 0.0 if p.transform == "log" else -float("inf")
+    natural = 0.0 if p.positive else -float("inf")
     if p.lower == natural and p.upper == float("inf"):
         return ""
     return f"{p.lower:g} to {p.upper:g}" + (" (logit)" if p.transform == "logit" else "")
+
+
+def _scale(p: Parameter) -> str:
+    return p.transform if p.shape is None else f"Box-Cox, shape {p.shape:g}"
 
 
 def _inputs(route: Route) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkpd.model.expression import Call, Expr, Name, Number, number_text, to_text
+from pkpd.model.mixture import MIXNUM
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs")
+ROWS = ("covariates", "constants", "parameters", "needs", "states", "routes", "outputs", "priors", "mixture")
 
 
 def write(model: Model, path: str | Path | None = None) -> str:
@@ -48,7 +49,7 @@ def _lines(model: Model) -> Iterator[str]:
         yield from (f"{key} = {_text(value)}" for key, value in sorted(model.source.items()))
     yield from ("", "[units]", f"time = {_text(model.time_unit)}", f"amount = {_text(model.amount_unit)}")
     for key in ROWS:
-        rows = getattr(model, key)
+        rows = {name: row for name, row in getattr(model, key).items() if not (model.mixture and name == MIXNUM)}
         if rows:
             yield from ("", f"[{key}]")
             yield from (f"{_key(name)} = {_row(row)}" for name, row in rows.items())
@@ -56,6 +57,8 @@ def _lines(model: Model) -> Iterator[str]:
         yield from ("", "[[omega]]", f"parameters = [{', '.join(_text(name) for name in block.parameters)}]")
         rows = ", ".join("[" + ", ".join(number_text(value) for value in row) + "]" for row in block.covariance)
         yield f"covariance = [{rows}]"
+        if block.between != "people":
+            yield f"between = {_text(block.between)}"
         if block.fixed:
             yield "fixed = true"
     yield from _dynamics(model)
@@ -96,7 +99,7 @@ def _values(row: Any) -> list[tuple[str, str]]:
             continue
         if one.name == "inputs":
             found += _inputs(value)
-        elif one.name == "lower" and value == 0 and row.transform == "log":
+        elif one.name == "lower" and value == 0 and row.positive:
             continue
         elif value is not None and value != {}:
             found.append((one.name, _value(value)))
@@ -118,6 +121,8 @@ def _value(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return number_text(value) if math.isfinite(value) else repr(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
     return _text(value)

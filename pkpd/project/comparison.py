@@ -65,6 +65,10 @@ class Comparison:
         provenance = {"folder": self.folder.name, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **inputs}
         return lay_out(analysis), tell(analysis, provenance), _summary(analysis)
 
+    def misses(self, tree: xr.DataTree) -> list[str]:
+        """None: a comparison states no reference numbers."""
+        return []
+
     def refit(self) -> Fit:
         """The chosen candidate, fitted again."""
         return self.study.fit(self.study.plan.model).fit

@@ -61,8 +61,9 @@ class Freshness:
     ----------
     folder : Path
     state : str
-        ``"fresh"``; ``"stale"``: an input has changed; ``"differs"``: the same inputs give other numbers;
-        ``"never run"``; ``"broken"``: the folder cannot be read.
+        ``"fresh"``; ``"stale"``: an input has changed; ``"differs"``: the same inputs give other numbers, or the
+        numbers are not those of the references in fit.toml; ``"never run"``; ``"broken"``: the folder cannot be
+        read.
     why : str
     """
 
@@ -197,6 +198,10 @@ class Work(Protocol):
         """Do it: the tree of results, the content of the report, and a summary as text."""
         ...
 
+    def misses(self, tree: xr.DataTree) -> list[str]:
+        """The reference numbers that results do not reproduce, in words."""
+        ...
+
     def refit(self) -> Fit:
         """The fit whose estimates stand in the results, once more."""
         ...
@@ -258,10 +263,9 @@ def _freshness(folder: Path, *, rerun: bool) -> Freshness:
     missing = [name for name in (REPORT,) if not (folder / name).is_file()]
     if missing:
         return Freshness(folder=folder, state="stale", why=f"missing: {', '.join(missing)}")
-    if rerun:
-        differences = list(_differences(work, tree))
-        if differences:
-            return Freshness(folder=folder, state="differs", why="; ".join(differences))
+    differences = work.misses(tree) + (list(_differences(work, tree)) if rerun else [])
+    if differences:
+        return Freshness(folder=folder, state="differs", why="; ".join(differences))
     return Freshness(folder=folder, state="fresh", why="")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkpd.errors import Finding, FitFileError, raise_all, suggestion
+from pkpd.errors import Finding, FitFileError, PkpdError, raise_all, suggestion
+from pkpd.project.references import Reference, compare, findings, section, summary
 from pkpd.project.strict import read_table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pkpd.project.comparison import Progress
     from pkpd.reporting.content import Content
 
-__all__ = ["Single", "SinglePlan"]
+__all__ = ["Single", "SinglePlan", "estimators"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +52,18 @@ class SinglePlan:
     model
         A model file of the folder (ends in ``.toml``), or the name of a shipped model.
     estimator
-        ``name`` is that of an estimator, such as ``"Individual"``; the other keys are its fields.
+        ``name`` is that of an estimator, such as ``"FOCE"``; the other keys are its fields. ``"none"`` stands for
+        None.
     question
         What is asked; stands at the top of the report.
     text
         What a reader should know beforehand; stands below the question.
     start
-        Starting values by parameter, where they are not the model's.
+        Starting values by parameter, where they are not the model's; names with a point are quoted: ``"iiv.cl"``.
     fixed
         Parameters that are not estimated.
+    reference
+        Numbers from elsewhere that the fit is held to.
     """
 
     title: str
@@ -70,6 +74,7 @@ class SinglePlan:
     text: str = ""
     start: dict[str, float] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    reference: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +94,11 @@ class Single:
         FitFileError
             With everything in it that has no meaning.
         """
-        findings: list[Finding] = []
-        plan = read_table(SinglePlan, table, "fit.toml", findings)
-        estimator = None if plan is None else _estimator(plan.estimator, findings)
-        if plan is None or estimator is None or findings:
-            raise_all(FitFileError, findings)
+        found: list[Finding] = []
+        plan = read_table(SinglePlan, table, "fit.toml", found)
+        estimator = None if plan is None else _estimator(plan.estimator, found)
+        if plan is None or estimator is None or found:
+            raise_all(FitFileError, found)
         return cls(folder=folder, plan=plan, estimator=estimator)
 
     def model(self) -> Model:
@@ -110,9 +115,12 @@ class Single:
 
     def check(self) -> None:
         """Raise what is wrong before anything is fitted."""
+        from pkpd.estimation import Individual
         from pkpd.likelihood import make_problem
 
-        make_problem(self.model(), self.data())
+        model = self.model()
+        raise_all_if_any(findings(self.plan.reference, model, alone=isinstance(self.estimator, Individual)))
+        make_problem(model, self.data())
 
     @property
     def file(self) -> str:
@@ -137,24 +145,45 @@ class Single:
         if progress is not None:
             progress("fitting", 0, 1)
         found = self.refit()
+        held = compare(found, self.plan.reference)
         content = describe(found)
         opening = [
             Paragraph(text) for text in (f"**{self.plan.question}**" if self.plan.question else "", self.plan.text)
         ]
         first = content.sections[0]
         first = replace(first, blocks=(*(p for p in opening if p.text), *first.blocks))
-        content = replace(content, title=self.plan.title, sections=(first, *content.sections[1:]))
-        return found.tree.copy(), content, f"{self.plan.title}\n{found}"
+        beside = (section(self.plan.reference, held),) if held else ()
+        content = replace(content, title=self.plan.title, sections=(first, *beside, *content.sections[1:]))
+        said = "\n".join(filter(None, (self.plan.title, str(found), summary(held))))
+        return found.tree.copy(), content, said
+
+    def misses(self, tree: xr.DataTree) -> list[str]:
+        """Say which reference numbers a result does not reproduce."""
+        from pkpd.estimation import Fit
+
+        return [str(one) for one in compare(Fit(tree=tree), self.plan.reference) if not one.holds]
 
 
-def _estimator(table: dict[str, Any], findings: list[Finding]) -> Estimator | None:
+def estimators() -> dict[str, Any]:
+    """Every estimator that a fit.toml can name."""
     from pkpd import estimation
 
-    known = {"Individual": estimation.Individual, "Pooled": estimation.Pooled}
+    exported: dict[str, Any] = {name: getattr(estimation, name) for name in estimation.__all__}
+    return {name: made for name, made in exported.items() if is_dataclass(made) and hasattr(made, "handles")}
+
+
+def raise_all_if_any(found: list[Finding]) -> None:
+    """Raise findings together, if there are any."""
+    if found:
+        raise_all(FitFileError, found)
+
+
+def _estimator(table: dict[str, Any], found: list[Finding]) -> Estimator | None:
+    known = estimators()
     settings = dict(table)
     name = settings.pop("name", None)
     if name not in known:
-        findings.append(
+        found.append(
             Finding(
                 code="unknown-name",
                 where="fit.toml, [estimator]",
@@ -164,4 +193,16 @@ def _estimator(table: dict[str, Any], findings: list[Finding]) -> Estimator | No
             )
         )
         return None
-    return read_table(known[name], settings, "fit.toml, [estimator]", findings)
+    try:
+        return read_table(known[name], settings, "fit.toml, [estimator]", found)
+    except PkpdError as error:
+        found.append(
+            Finding(
+                code="value",
+                where=f"fit.toml, [estimator], {error.where or name}",
+                what=error.what,
+                expected=error.expected,
+                remedy=error.remedy,
+            )
+        )
+        return None

@@ -23,6 +23,7 @@ def read_table(cls: type[T], table: Any, where: str, findings: list[Finding]) ->
     ----------
     cls : type
         A dataclass whose fields are texts, numbers, booleans, literals, dataclasses, or tuples and dicts of these.
+        Where None is allowed, the text ``"none"`` stands for it, unless any text is.
     table : mapping
         As :mod:`tomllib` gives it.
     where : str
@@ -72,6 +73,8 @@ def _value(kind: Any, value: Any, where: str, findings: list[Finding]) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         choices = [k for k in inner if k is not type(None)]
+        if len(choices) < len(inner) and value == "none" and str not in choices:
+            return None
         if all(get_origin(k) is Literal for k in choices):
             inner = tuple(one for k in choices for one in get_args(k))
             origin = Literal

@@ -13,6 +13,7 @@ import numpy as np
 from pkpd.errors import FitFileError
 from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
+from pkpd.reporting import population
 from pkpd.reporting.content import Box, Column, Content, Equations, Figure, Listing, Paragraph, Section, Table
 from pkpd.reporting.write import render, write_all
 
@@ -93,6 +94,13 @@ def _summary(fit: Fit) -> Section:
     lines = [
         f"**{fit.status[:1].upper()}{fit.status[1:]}.** {fit.message}",
         f"{records} observations of {people} subject{'s' * (people != 1)}. {attrs['estimator']}.",
+    ]
+    if population.is_population(fit):
+        words = tuple(Paragraph(line) for line in lines)
+        return Section(
+            title="Summary", blocks=(Box(title="Verdict", blocks=(*words, population.objective_table(fit))),)
+        )
+    lines += [
         f"Objective {attrs['objective']:.4f} ({attrs['objective_name']}); AIC {attrs['aic']:.2f}, BIC "
         f"{attrs['bic']:.2f}.",
     ]
@@ -109,6 +117,8 @@ def _model(fit: Fit) -> Section:
     rows += [(c.name, c.label, c.value, _unit(c.unit), "constant", c.source) for c in model.constants.values()]
     blocks: list[Any] = [Paragraph(model.reference)] if model.reference else []
     blocks.append(Equations(mathml=(model.mathml(),)))
+    if population.is_population(fit):
+        blocks.append(Paragraph(population.random_part(fit)))
     blocks.append(
         Table(
             name="parameters",
@@ -129,6 +139,8 @@ def _model(fit: Fit) -> Section:
 
 
 def _estimates(fit: Fit) -> Section:
+    if population.is_population(fit):
+        return population.estimates(fit)
     table = fit.estimates
     names = [str(n) for n, held in zip(table["parameter"].values, table["fixed"].values, strict=True) if not held]
     note = f"Intervals: {table.attrs.get('interval', fit.attrs['interval'])}."
@@ -198,27 +210,28 @@ def _estimates(fit: Fit) -> Section:
 
 def _records(fit: Fit) -> Section:
     records = fit.records
-    blocks: list[Any] = [
-        Figure(
-            name="goodness",
-            draw=partial(_goodness, records),
-            caption="Observed against predicted (identity line), and weighted residuals against prediction and time.",
-        )
-    ]
+    plain = Figure(
+        name="goodness",
+        draw=partial(_goodness, records),
+        caption="Observed against predicted (identity line), and weighted residuals against prediction and time.",
+    )
+    random = population.is_population(fit)
+    blocks: list[Any] = [population.goodness(fit) if random else plain]
+    lines = "individual (lines) and typical predictions (dashed)" if random else "predictions (lines through them)"
     people = list(dict.fromkeys(str(name) for name in records["ID"].values))
     for page in range(0, len(people), _PANELS):
         chosen = people[page : page + _PANELS]
         blocks.append(
             Figure(
                 name=f"subjects_{page // _PANELS + 1}",
-                draw=partial(_panels, records, chosen),
-                caption=f"Observations (points) and individual predictions (lines through them), subjects "
-                f"{chosen[0]} to {chosen[-1]}."
-                if len(chosen) > 1
-                else f"Observations (points) and predictions (line through them), subject {chosen[0]}.",
+                draw=partial(_panels, records, chosen, typical=random),
+                caption=f"Observations (points) and {lines}, subject{'s' * (len(chosen) > 1)} {chosen[0]}"
+                + (f" to {chosen[-1]}." if len(chosen) > 1 else "."),
             )
         )
-    kept = [n for n in ("ID", "TIME", "DVID", "DV", "PRED", "IPRED", "IRES", "IWRES", "SD", "N") if n in records]
+    kept = [
+        n for n in ("ID", "TIME", "DVID", "DV", "PRED", "IPRED", "IRES", "IWRES", "CWRES", "SD", "N") if n in records
+    ]
     text = ("ID", "DVID")
     blocks.append(
         Table(
@@ -258,7 +271,7 @@ def _goodness(records: xr.Dataset) -> Drawing:
     return drawing
 
 
-def _panels(records: xr.Dataset, people: list[str]) -> Drawing:
+def _panels(records: xr.Dataset, people: list[str], *, typical: bool = False) -> Drawing:
     columns = min(4, len(people))
     rows = -(-len(people) // columns)
     drawing = figure(rows, columns, width=7.0, height=1.75 * rows + 0.5, sharex=True, sharey=True, squeeze=False)
@@ -270,6 +283,8 @@ def _panels(records: xr.Dataset, people: list[str]) -> Drawing:
             own = np.flatnonzero((ids == who) & (outputs == kind))
             order = own[np.argsort(records["TIME"].values[own], kind="stable")]
             time = records["TIME"].values[order]
+            if typical:
+                ax.plot(time, records["PRED"].values[order], color=QUIET, linewidth=1.0, linestyle="--")
             ax.plot(time, records["IPRED"].values[order], color=palette[k], linewidth=1.3)
             ax.plot(time, records["DV"].values[order], "o", color=INK if len(kinds) == 1 else palette[k], markersize=3)
         ax.set_title(who, fontsize=8.5, pad=3)
@@ -296,8 +311,12 @@ def _determined(fit: Fit) -> Section | None:
         if abs(correlation[i, j]) >= _LOUD
     ]
     words = str(verdict["null_directions"].item())
-    text = f"Rank {int(verdict['rank'].item())} of {int(verdict['free'].item())}; condition number "
-    f"{float(verdict['condition'].item()):.4g}."
+    condition, gradient = float(verdict["condition"].item()), float(verdict["gradient"].item())
+    text = (
+        f"Rank {int(verdict['rank'].item())} of {int(verdict['free'].item())}; "
+        + (f"condition number {condition:.4g}" if np.isfinite(condition) else "no condition number")
+        + (f"; largest slope times standard error {gradient:.1e}." if np.isfinite(gradient) else ".")
+    )
     blocks: list[Any] = [Paragraph(text)]
     blocks += [Paragraph(line) for line in words.splitlines() if line]
     if loud:

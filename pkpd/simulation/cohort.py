@@ -196,7 +196,7 @@ def _scatter(model: Model, names: tuple[str, ...], variability: bool | Mapping[s
     """
     if not isinstance(variability, Mapping):
         variance = np.array(model.omega.matrix(names), dtype=float)
-        variance[np.diag_indices(len(names))] += [parameter.iov for parameter in model.parameters.values()]
+        variance += model.omega_between_occasions.matrix(names)
         return _factor(variance, names)
     unknown = [name for name in variability if name not in names]
     if unknown:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.data.dose import PER_COVARIATE
 from pkpd.errors import Finding, MismatchError, raise_all, suggestion
+from pkpd.model.mixture import MIXNUM
+from pkpd.streams import check_seed, uniforms
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -123,6 +125,40 @@ def read_covariates(model: Model, given: Mapping[str, Any] | None, *, doses_per:
     units = {name: PER_COVARIATE[name] for name in extra if name in PER_COVARIATE}
     units |= {name: covariate.unit for name, covariate in known.items() if covariate.unit}
     return Covariates(shared=shared, each=each, units=units, assumed=tuple(assumed))
+
+
+def with_classes(model: Model, people: Covariates, n: int | None, seed: int | None, *, drawn: bool) -> Covariates:
+    """Give the covariates with the class of each subject in a mixture drawn by the shares, or check those given.
+
+    A subject keeps its class in every draw of the typical values.
+
+    Raises
+    ------
+    UsageError
+        No seed.
+    MismatchError
+        There is no such class.
+    """
+    if not drawn:
+        given = np.atleast_1d(people.each.get(MIXNUM, people.shared.get(MIXNUM, 1.0)))
+        wrong = given[~np.isin(given, 1 + np.arange(len(model.mixture)))]
+        if wrong.size:
+            raise MismatchError(
+                f"{MIXNUM} is {wrong[0]:g}.",
+                where="simulate(covariates=...)",
+                expected="; ".join(f"{k} for {name}" for k, name in enumerate(model.mixture, start=1)) + ".",
+                remedy="Leave it out to have classes drawn by their shares.",
+            )
+        return people
+    seed = check_seed(seed, why="the class of each subject is drawn at random")
+    count = n if isinstance(n, int | np.integer) and n > 0 else people.subjects or 1
+    who = np.arange(count)
+    chance = uniforms(seed, "class of the mixture", who, np.zeros_like(who), 1)[:, 0]
+    ends = np.cumsum(list(model.shares.values()))[:-1]
+    classes = 1.0 + np.searchsorted(ends, chance, side="right")
+    shared = {name: value for name, value in people.shared.items() if name != MIXNUM}
+    assumed = tuple(name for name in people.assumed if name != MIXNUM)
+    return replace(people, shared=shared, each={**people.each, MIXNUM: classes}, assumed=assumed)
 
 
 def _unknown(model: Model, name: str, known: list[str]) -> Finding:

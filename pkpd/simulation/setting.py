@@ -10,9 +10,10 @@ import numpy as np
 
 from pkpd import __version__
 from pkpd.errors import UsageError
+from pkpd.model.mixture import MIXNUM
 from pkpd.simulation.arms import Plan, lay_out, read_arms, read_times
 from pkpd.simulation.cohort import Cohort, gather
-from pkpd.simulation.covariates import read_covariates
+from pkpd.simulation.covariates import read_covariates, with_classes
 
 if TYPE_CHECKING:
     from pkpd.data import Regimen
@@ -152,7 +153,10 @@ def prepare(
     arms = read_arms(regimens, model.time_unit)
     when = read_times(times)
     per = {dose.per for regimen in arms.values() for dose in regimen if dose.per}
+    varies = n is not None if variability is None else variability is not False
     people = read_covariates(model, covariates, doses_per=sorted(per))
+    if model.mixture:
+        people = with_classes(model, people, n, seed, drawn=varies and MIXNUM not in (covariates or {}))
     names = None if observe is None else (observe,) if isinstance(observe, str) else tuple(observe)
     program = compile_model(model, observe=names)
     taken = [name for name in program.observables if name in _RESERVED]

@@ -122,3 +122,33 @@ def test_what_is_not_used_is_noted():
 @pytest.mark.parametrize("table", GOOD)
 def test_what_is_right_passes(table: list[dict]):
     assert read_data(rows(*table)).events()
+
+
+def test_zero_in_place_of_a_limit_is_not_taken_for_one():
+    """BLQ 1 with DV 0 and no LLOQ would say: below 0. On a logarithmic scale 0 is a limit like any other."""
+    with pytest.raises(DataError, match="Write the limit of quantification in LLOQ"):
+        read_data({"TIME": [1, 2], "DV": [3, 0], "BLQ": [0, 1]})
+    read_data({"TIME": [1, 2], "DV": [3, 0], "BLQ": [0, 1], "LLOQ": 0.5})
+    read_data({"TIME": [1, 2], "DV": [-0.5, 0], "CENS": [0, 1]})
+
+
+def test_what_is_a_slip_more_often_than_not_is_noted():
+    data = read_data(
+        {"ID": [1, 1, 1, 2], "TIME": [0, 1, 1, 1], "AMT": [10, 0, 0, 0], "DV": [".", 3, 4, 5], "EVID": [1, 0, 0, 0]}
+    )
+    assert data.notes == (
+        "No dose: 1 subject with observations (2).",
+        "Observed more than once at one time: 1 row (first: ID 1 at 1); each counts.",
+    )
+    assert read_data({"TIME": [0, 1], "DV": [3, 4]}).notes == ("No ID column: all rows are taken as one subject, `1`.",)
+
+
+def test_names_of_monolix():
+    data = read_data({"SUBJID": [7, 7], "TIME": [0, 1], "ADM": [2, "."], "AMT": [5, "."], "Y": [".", 3], "OBSID": 1})
+    assert (data.ids, data.columns["ROUTE"][0], data.columns["DVID"][1], data.columns["DV"][1]) == (
+        ("7",),
+        "#2",
+        "#1",
+        3,
+    )
+    assert "Column ADM is read as CMT." in data.notes

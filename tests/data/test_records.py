@@ -7,6 +7,7 @@ import pytest
 
 from pkpd.data import Mode, read_data
 from pkpd.errors import DataError
+from pkpd.likelihood.observations import between
 
 
 def rows(*rows: dict) -> dict:
@@ -85,3 +86,15 @@ def test_censored_observations_need_no_dv_where_the_limit_is_known():
     data = read_data({"TIME": [0, 1], "DV": [".", 0.1], "CENS": 1, "LLOQ": 0.1})
     assert data.columns["MDV"].tolist() == [0, 0]
     assert np.isnan(data.columns["DV"][0])
+
+
+def test_limit_is_the_other_end_as_in_monolix_and_nlmixr2():
+    """Lower where CENS is 1, upper where it is -1; on a row that was seen (nlmixr2: M2), the side of DV it lies on."""
+    rows = {"TIME": [1, 2, 3, 4, 5], "DV": [0.5, 20, 3, 4, 2], "CENS": [1, -1, 0, 0, 1], "LIMIT": [0, 50, 0.5, 9, None]}
+    data = read_data(rows)
+    assert np.array_equal(data.columns["LLOQ"], [0, np.nan, 0.5, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(data.columns["ULOQ"], [np.nan, 50, np.nan, 9, np.nan], equal_nan=True)
+    lower, upper = between(*(data.columns[name] for name in ("CENS", "DV", "LLOQ", "ULOQ")))
+    assert (lower[:2].tolist(), upper[:2].tolist()) == ([0, 20], [0.5, 50])
+    with pytest.raises(DataError, match="0 beside LLOQ"):
+        read_data({"TIME": [1], "DV": [0.5], "CENS": [1], "LIMIT": [0], "LLOQ": [0.5]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
 
@@ -149,6 +150,63 @@ def test_slopes_are_differences_where_errors_differ_between_people(method: str, 
     assert got.gradient is not None and got.modes.settled.all()
     wanted = slopes_by_differences(lambda x: METHODS[method](p, x, got.modes.b).each, x)
     np.testing.assert_allclose(got.gradient, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()))
+
+
+BOXCOX = {
+    'ka = { typical = 1.1, unit = "1/h", iiv = 0.2 }': 'ka = { typical = 1.1, unit = "1/h", transform = "boxcox", '
+    "shape = -0.4, iiv = 0.2 }",
+    'v = { typical = 30.0, unit = "L" }': 'v = { typical = 30.0, unit = "L", transform = "boxcox", '
+    "shape = 0.5, iiv = 1 }",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_slopes_are_differences_on_the_scales_of_box_and_cox(method: str):
+    text = HEAD.replace("LAW", LAWS["combined"])
+    for old, new in BOXCOX.items():
+        assert old in text
+        text = text.replace(old, new)
+    problem = make_problem(Model(text), data("oral"))
+    effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used)
+    p = Population(problem=problem, effects=effects, density=Density.of(problem.observations, problem.residuals))
+    x, nothing = start(p), np.zeros((4, len(p.effects.names)))
+    got = METHODS[method](p, x, nothing, gradient=True)
+    assert got.gradient is not None and got.modes.settled.all()
+    wanted = slopes_by_differences(lambda x: METHODS[method](p, x, got.modes.b).each, x)
+    np.testing.assert_allclose(got.gradient, wanted, atol=5e-5 * max(1.0, np.abs(wanted).max()))
+
+
+def test_where_a_box_cox_value_does_not_exist_nothing_is_likely():
+    text = HEAD.replace("LAW", LAWS["combined"]).replace(*BOXCOX.copy().popitem())
+    problem = make_problem(Model(text), data("oral"))
+    effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used)
+    p = Population(problem=problem, effects=effects, density=Density.of(problem.observations, problem.residuals))
+    b = np.zeros((4, len(effects.names)))
+    z = p.effects.start
+    there = p.value(effects.arguments(z, b))
+    edge = -2 - effects.start[effects.typical.index("v")]  # 0.5 z + 1 = 0
+    b[1, effects.names.index("v")] = edge
+    b[2, effects.names.index("v")] = edge - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = p.value(effects.arguments(z, b))
+        at = p.slopes(effects.arguments(z, b))
+    assert np.isposinf(found[1:3]).all() and np.array_equal(found[[0, 3]], there[[0, 3]])
+    assert np.isposinf(at.value[1:3]).all() and np.isfinite(at.gradient[[0, 3]]).all()
+
+
+@pytest.mark.parametrize("name", ["ka", "cl", "v"])
+def test_where_a_value_overflows_nothing_is_likely_and_nothing_warns(name: str):
+    p = population("additive", "oral")
+    w = p.effects.arguments(p.effects.start, np.zeros((4, len(p.effects.names))))
+    usual = p.slopes(w)
+    w[0, p.effects.engine.index(name)] = 800.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = p.slopes(w)
+    assert np.isposinf(found.value[0])
+    assert np.array_equal(found.value[1:], usual.value[1:])
+    assert np.array_equal(found.gradient[1:], usual.gradient[1:])
 
 
 def test_modes_move_as_said():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+from scipy import special
 
 from pkpd.errors import ModelError
-from pkpd.model import Constant, Covariate, Parameter
+from pkpd.model import Constant, Covariate, Model, Parameter
 
 KINDS = [
     {"transform": "log", "typical": 3.0},
@@ -76,3 +78,39 @@ def test_constants_and_covariates_are_finite():
         Constant(name="c", value=math.nan)
     with pytest.raises(ModelError, match="reference is inf"):
         Covariate(name="WT", reference=math.inf)
+
+
+@pytest.mark.parametrize("shape", [-1.5, -0.5, 0.0, 0.3, 1.0, 2.0])
+def test_box_cox(shape):
+    p = Parameter(name="x", typical=2.0, transform="boxcox", shape=shape)
+    x = np.array([0.01, 0.5, 1.0, 3.0, 40.0])
+    z = special.boxcox(x, shape)
+    np.testing.assert_allclose(p.forward(x), z, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(p.inverse(z), x, rtol=1e-9)
+    np.testing.assert_allclose(p.d_inverse(z), x ** (1 - shape), rtol=1e-8)
+    if shape:
+        beyond = -1 / shape - np.sign(shape) * np.array([0.0, 1e-9, 5.0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert np.isnan(p.inverse(beyond)).all() and np.isnan(p.d_inverse(beyond)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"transform": "boxcox"}, "there is no shape"),
+        ({"shape": 0.5}, "shape is 0.5, and the transform is log"),
+        ({"transform": "boxcox", "shape": math.inf}, "shape is inf"),
+        ({"transform": "boxcox", "shape": 0.5, "typical": 0.0}, "typical is 0, and its transform is boxcox"),
+        ({"transform": "boxcox", "shape": 0.5, "lower": -1.0}, "lower is -1, and the transform is boxcox"),
+    ],
+)
+def test_box_cox_refuses(values, said):
+    with pytest.raises(ModelError, match=said):
+        Parameter(**{"name": "x", "typical": 2.0} | values)
+
+
+def test_box_cox_is_written():
+    own = Model('[parameters]\nx = { typical = 2.0, transform = "boxcox", shape = -0.5, iiv = 0.1 }\n')
+    assert Model(own.text) == own and own.parameters["x"].shape == -0.5
+    assert "SD 0.316 (Box-Cox, shape -0.5)" in str(own)

@@ -77,8 +77,8 @@ GOLDEN = [
         "line 19, column 50: `lable` is not a key of [parameters.cl].\n"
         '    cl = { typical = 84.0, unit = "L/h", iiv = 0.06, lable = "clearance", times = "(WT / 70) ** 0.75" }\n'
         "                                                     ^\n"
-        "  Keys: typical, unit, lower, upper, transform, iiv, iov, shift, fixed_iiv, fixed_iov, times, fixed, rse, "
-        "label, source. "
+        "  Keys: typical, unit, lower, upper, transform, shape, iiv, iov, shift, fixed_iiv, fixed_iov, times, fixed, "
+        "rse, label, source. "
         "Did you mean `label`?",
     ),
     (
@@ -107,7 +107,7 @@ GOLDEN = [
         "    [rotes]\n"
         "    ^\n"
         "  Keys: units, title, reference, tags, source, name, include, covariates, constants, parameters, routes, "
-        "states, outputs, needs, omega, checks, dynamics. Did you mean `routes`?",
+        "states, outputs, needs, priors, mixture, omega, checks, dynamics. Did you mean `routes`?",
     ),
 ]  # fmt: skip
 

@@ -99,6 +99,7 @@ def test_its_maximum_is_found_by_quadrature_and_saem():
     assert by_grid.ofv == pytest.approx(best.fun, abs=1e-3)
     found = [by_grid.estimates["value"].sel(parameter=name).item() for name in ("mu", "y.add", "iiv.y")]
     np.testing.assert_allclose(found, [best.x[0], *np.exp(best.x[1:])], rtol=3e-3)
+    assert by_grid.model.outputs["y"].iiv == found[2]
     by_draws = pkpd.fit(Model(TEXT), data(40, 8), pkpd.SAEM(seed=3))
     assert by_draws.status == "converged"
     for name in ("mu", "y.add", "iiv.y"):

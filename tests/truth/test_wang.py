@@ -6,7 +6,7 @@ y = 10 exp(-0.5 e^eta t), variance of eta 0.04, ten subjects at t = 0 and 1; err
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pytest
@@ -44,6 +44,17 @@ PRINTED = {
     ("additive", Laplace()): -1.936,
     ("additive", Quadrature(nodes=25)): -1.990,
 }
+#: The same example under other laws, each variance 0.1: the test suite of the nlmixr2 project (GitHub,
+#: nlmixr2/nlmixr2est, tests/testthat, Wang2007), where values are those of NONMEM: FO, FOCE, FOCE-I.
+SD = repr(0.1**0.5)
+OTHER_LAWS = {
+    "power 0.5": (f"prop = {SD}, power = 0.5", (9.651, 9.331, 9.966)),
+    "combined 2": (f"add = {SD}, prop = {SD}, combined = 2", (39.505, 39.499, 39.735)),
+    "combined 1": (f"add = {SD}, prop = {SD}, combined = 1", (43.398, 43.394, 43.554)),
+    "combined 2, power 0.5": (f"add = {SD}, prop = {SD}, power = 0.5, combined = 2", (10.662, 10.417, 10.886)),
+    "combined 1, power 0.5": (f"add = {SD}, prop = {SD}, power = 0.5, combined = 1", (16.093, 16.008, 16.231)),
+    "log-normal": (f"log = {SD}", (40.055, 40.039, 40.039)),
+}
 ETAS = [0.071545, 0.005705, 0.024947, 0.031950, -0.004787, 0.003979, -0.011804, 0.005880, -0.003137, -0.000666]
 
 
@@ -67,6 +78,15 @@ def test_objective(law: str, estimator):
     assert fit.ofv == pytest.approx(PRINTED[law, estimator], abs=5.1e-4)
     assert fit.status == "not converged"
     assert "starting values" in fit.message
+
+
+@pytest.mark.parametrize("law", OTHER_LAWS)
+def test_objectives_under_other_laws(law: str):
+    text, printed = OTHER_LAWS[law]
+    model = Model(TEXT.replace("LAW", text))
+    for estimator, want in zip((FO, partial(FOCE, interaction=False), FOCE), printed, strict=True):
+        fit = pkpd.fit(model, seen(), estimator(max_iterations=0, covariance=None))
+        assert fit.ofv == pytest.approx(want, abs=5.1e-4), estimator
 
 
 @pytest.mark.parametrize("law", LAWS)
