@@ -1,7 +1,8 @@
 """The command line: ``pkpd simulate | models | run | check | report | new``.
 
 Exit codes: 0 when all is well, 1 when something given to a command is wrong (a model, a dose, a file), 2 when the
-command itself was written wrongly. An error is told in words; ``--debug`` adds the traceback.
+command itself was written wrongly, 130 when Ctrl-C stopped it. An error is told in words; ``--debug`` adds the
+traceback.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 HELP = """Pharmacokinetic and pharmacodynamic models as readable text: simulate, fit, report.
 
-Exit codes: 0 all is well; 1 something given to the command is wrong; 2 the command was written wrongly.
+Exit codes: 0 all is well; 1 something given to the command is wrong; 2 the command was written wrongly; 130 Ctrl-C.
 Add `--debug` anywhere to see where in the program an error arose.
 """
 
@@ -67,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output, such as `head`, has had enough of it; nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(" ".join(["Stopped.", *map(str, stop.args)]), file=sys.stderr)
         return 130
     except Exception as error:
         if debug:

@@ -28,8 +28,11 @@ def run(folder: Path, /) -> int:
     """
     from pkpd import project
 
-    with stages() as advance:
-        outcome = project.run(folder, on_progress=advance)
+    try:
+        with stages() as advance:
+            outcome = project.run(folder, on_progress=advance)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Nothing was written into {folder}; what was there before is still there.") from None
     print(outcome)
     for path in outcome.files:
         if path.parent == outcome.folder:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pkpd.engine.layout import make_layout
+from pkpd.engine.layout import Layout, make_layout
 from pkpd.engine.modes import decompose
 from pkpd.engine.prediction import CAUSES, Failure, Prediction
 from pkpd.engine.program import Functions, Program, solver
@@ -29,6 +30,7 @@ from pkpd.engine.workspace import (
     TOO_FAST,
     WIDTH,
     Batch,
+    Sizes,
 )
 from pkpd.errors import SolveError, did_you_mean
 
@@ -44,6 +46,7 @@ _TABLEAUS = {EXPLICIT: TSIT5.packed(), ROSENBROCK: RODAS5P.packed(), EXACT: np.z
 _NO_ATOL = 1e-290
 #: Relative change of a steady state that counts as none where everything else is exact.
 _STEADY = 1e-13
+_PROCESSORS = os.cpu_count() or 1
 #: Subjects that one thread takes at a time.
 _PIECE = 32 * WIDTH
 
@@ -166,7 +169,7 @@ class _Run:
         self.program, self.schedule, self.values = program, schedule, values
         wrt = self.wrt = functions.wrt
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or _PROCESSORS
         self.device = "cpu"
         subjects, records = len(schedule.subjects), schedule.records
         self.all_outputs = bool(np.any(schedule.record_output < 0))
@@ -208,11 +211,10 @@ class _Run:
         if not len(order):
             return
         schedule = self.schedule
-        layout = make_layout(
+        layout, packed = _space(
             self.sizes, method, self.stored, schedule.most_events, schedule.most_doses, schedule.steady
         )
-        packed = np.array(layout, np.int64)
-        arrays = schedule.arrays | {
+        own = {
             "order": np.ascontiguousarray(order, np.int64),
             "values": self.values,
             "worth": self._worth(),
@@ -235,11 +237,10 @@ class _Run:
         if not may_leave:
             patience = 0
         if self.device == "cuda":
-            self._solve_on_gpu(method, patience, arrays, switches)
+            self._solve_on_gpu(method, patience, schedule.arrays | own, switches)
             return
-        batch = np.array(
-            [switches[name] if name in switches else arrays[name].ctypes.data for name in Batch._fields], np.int64
-        )
+        places = schedule.addresses | {name: array.ctypes.data for name, array in own.items()} | switches
+        batch = np.array([places[name] for name in Batch._fields], np.int64)
         tableau = _TABLEAUS[method]
         entry = solver()  # made before threads start, so that its message appears once
 
@@ -305,6 +306,15 @@ class _Run:
         self.df[lost] = np.nan
         f, df = (self.f, self.df) if self.all_outputs else (self.f[:, 0], self.df[:, 0])
         return Prediction(f, df if self.wrt else None, self.wrt, failures, method, self.steps)
+
+
+@lru_cache(maxsize=256)
+def _space(
+    sizes: Sizes, method: int, stored: int, events: int, doses: int, steady: bool
+) -> tuple[Layout, npt.NDArray[np.int64]]:
+    """The layout of the work space, also as the solver reads it."""
+    layout = make_layout(sizes, method, stored, events, doses, steady)
+    return layout, np.array(layout, np.int64)
 
 
 def _wrt(program: Program, sensitivities: bool | Iterable[str]) -> tuple[str, ...]:

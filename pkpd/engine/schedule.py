@@ -15,7 +15,8 @@ is as late as its record says; what else it takes from covariates is what is in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pkpd.engine.program import Program
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """What happens to a batch of subjects, in slots of one program; all arrays are C-contiguous.
 
@@ -63,7 +64,16 @@ class Schedule:
     time_unit: str
     moving_covariates: bool = False
 
-    @property
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the fields alone: a copy has addresses of its own."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def addresses(self) -> dict[str, int]:
+        """Where the arrays are."""
+        return {name: array.ctypes.data for name, array in self.arrays.items()}
+
+    @cached_property
     def most_events(self) -> int:
         """The most events that a subject can have: every dose may start and end."""
         items, doses = np.diff(self.arrays["item_start"]), np.diff(self.arrays["dose_start"])
@@ -76,7 +86,7 @@ class Schedule:
         """Whether any record asks for a steady state."""
         return len(self.arrays["steady_row"]) > 0
 
-    @property
+    @cached_property
     def most_doses(self) -> int:
         """The most doses of a subject."""
         return int(np.diff(self.arrays["dose_start"]).max(initial=0))

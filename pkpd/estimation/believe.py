@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.estimation.basins import Minimum
+from pkpd.estimation.descend import STOPPED
 from pkpd.estimation.outer import Outer
 from pkpd.estimation.precision import Precision
 from pkpd.estimation.quantities import Quantities
-from pkpd.estimation.verdict import Status, Verdict
+from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 
 __all__ = ["believe"]
 
@@ -51,6 +52,9 @@ def believe(
     status, message = Status.CONVERGED, "The search ended at a minimum."
     if most == 0:
         status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
+    elif descent.reason == STOPPED:
+        status = Status.NOT_CONVERGED
+        message = f"{BY_HAND} after {descent.iterations} iterations: the estimates so far."
     elif not descent.settled or steep > _FLAT:
         status = Status.NOT_CONVERGED
         remedy = "Raise max_iterations, or try other starts: starts=5." if descent.iterations >= most else (

@@ -9,6 +9,7 @@ Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall, 1993. 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -150,7 +151,7 @@ def bootstrap(
     limits = groups["bootstrap"]
     if interval == "bca":
         limits = limits.assign(lower=limits["bca_lower"], upper=limits["bca_upper"])
-    notes = _notes(how, groups["bootstrap"], stopped)
+    notes = _notes(known, how, groups["bootstrap"], stopped)
     return enlarged(fit, groups, notes=notes, limits=limits if interval else None, text=text)
 
 
@@ -223,7 +224,7 @@ def _key(known: Recalled, data: Dataset, how: Bootstrap) -> dict[str, str]:
         "work": "pkpd bootstrap 1",
         "model": str(fit.attrs["model_hash"]),
         "data": data.digest,
-        "estimator": str(fit.attrs["estimator_options"]).split(", threads=")[0],
+        "estimator": re.sub(r", threads=\w+", "", str(fit.attrs["estimator_options"])),
         "title": known.estimator.title,
         "estimates": hashlib.sha256(known.x.tobytes()).hexdigest(),
         "options": f"seed={how.seed}, method={how.method}, stratify={how.stratify}, "
@@ -292,9 +293,10 @@ def _groups(
     }
 
 
-def _notes(how: Bootstrap, group: xr.Dataset, stopped: bool) -> list[str]:
+def _notes(known: Recalled, how: Bootstrap, group: xr.Dataset, stopped: bool) -> list[str]:
     done, failed, twice = group.sizes["replicate"], group.attrs["failed"], group.attrs["duplicates"]
-    found = [f"Bootstrap ({how.method}): {done} replicates, {failed} failed, {twice} drawn before."]
+    found = [known.note] if known.note else []
+    found.append(f"Bootstrap ({how.method}): {done} replicates, {failed} failed, {twice} drawn before.")
     if stopped:
         found.append(f"The bootstrap was stopped after {done} of {how.draws} replicates.")
     return found

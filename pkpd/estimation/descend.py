@@ -8,8 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Descent", "Point", "descend"]
+__all__ = ["STOPPED", "Descent", "Point", "descend", "stopped"]
 
+#: Why a descent ended that somebody interrupted.
+STOPPED = "stopped by hand"
 _SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-10, 2.0
 #: A search that has fallen by less than so many tolerances in so many iterations is as low as its slopes can tell.
 _STILL, _ITERATIONS = 100, 25
@@ -142,6 +144,12 @@ def descend(
         hessian, reset = _update(hessian, step, change), False
     return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=most, settled=False,
                    reason=f"{most} iterations were not enough", trace=trace)  # fmt: skip
+
+
+def stopped(x: np.ndarray, point: Point, iterations: int, size: np.ndarray) -> Descent:
+    """Give a descent that was stopped by hand, with the lowest point so far."""
+    return Descent(x=x, point=point, hessian=_first_guess(point.information, size), decrement=float("nan"),
+                   iterations=iterations, settled=False, reason=STOPPED, trace=[(point.objective, x)])  # fmt: skip
 
 
 def _first_guess(information: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -32,12 +32,17 @@ class Outer:
     population : Population
     approximation : callable
         Such as :func:`pkpd.likelihood.marginal.foce`; of a mixture it is taken for each class.
+    solved : int
+        How often the model was solved for everybody.
+    last, best
+        Where slopes were asked for last, and where the objective was lowest of such places.
     """
 
     population: Population
     approximation: Approximation
     solved: int = 0
     last: tuple[np.ndarray, Marginal] | None = field(default=None)
+    best: Look | None = field(default=None)
 
     def __post_init__(self) -> None:
         self.approximation = by_class(self.population, self.approximation)
@@ -61,6 +66,9 @@ class Outer:
         self.last = (x, known)
         found = self._find(x, gradient=True)
         self.last = (x, found)
+        here = Look(outer=self, x=x.copy(), marginal=found)
+        if self.best is None or here.objective < self.best.objective:
+            self.best = here
         return found
 
 

@@ -11,14 +11,15 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble, reordered
 from pkpd.estimation.base import Outcome
-from pkpd.estimation.basins import Minimum, Search
+from pkpd.estimation.basins import End, Minimum, Search
 from pkpd.estimation.believe import believe
-from pkpd.estimation.descend import Point
+from pkpd.estimation.descend import STOPPED, Point, stopped
 from pkpd.estimation.outer import Approximation, Look, Outer
 from pkpd.estimation.precision import CovarianceMethod, Precision, find_precision
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.sound import check_likelihood, check_population
+from pkpd.estimation.verdict import BY_HAND
 from pkpd.likelihood import Feature, Problem
 from pkpd.likelihood.density import CensoringMethod, Density
 from pkpd.likelihood.effects import Effects
@@ -159,32 +160,62 @@ class PopulationEstimator(ForPopulations):
         quantities, outer = Quantities.of(population), Outer(population, self.approximation(population))
         if self.max_iterations > 0:
             check_population(population, quantities)
+        iterations, late = 0, ""
+
+        def watch(iteration: int, _: float) -> None:
+            nonlocal iterations
+            iterations += iteration > 0
+            tick()
+
         with progress("Searching") as tick:
-            search = Search(
-                population, quantities, outer, self.tolerance, self.max_iterations, self.starts, lambda *_: tick()
-            )
-            found = search.run()
+            search = Search(population, quantities, outer, self.tolerance, self.max_iterations, self.starts, watch)
+            try:
+                found = search.run()
+            except KeyboardInterrupt:
+                if outer.best is None:
+                    raise
+                found = _so_far(search, outer.best, iterations)
             check_start(population, found.descent.point)
-            known, at_bound = self._known(outer, quantities, found)
-            better = search.refine(found, known, at_bound | found.collapsed)
-            if better is not None:
-                found = better
-                known, at_bound = self._known(outer, quantities, found)
+            known, at_bound = None, _at_bound(quantities, found)
+            try:
+                known = self._known(outer, quantities, found)
+                better = search.refine(found, known, at_bound | found.collapsed)
+                if better is not None:
+                    found, known, at_bound = (
+                        better,
+                        self._known(outer, quantities, better),
+                        _at_bound(quantities, better),
+                    )
+            except KeyboardInterrupt:
+                late = f" {BY_HAND} before the standard errors were known."
         verdict = believe(self.max_iterations, outer, quantities, found, known, at_bound)
+        verdict = replace(verdict, message=verdict.message + late)
         trace = [(value, quantities.natural(x)) for value, x in found.descent.trace]
         assert isinstance(found.descent.point, Look)
         outcome = assemble(self, population, quantities, found.descent.point, known, verdict, trace, title=self.title)
         ends = [("population", e.descent.point.objective, quantities.natural(e.descent.x)) for e in found.ends]
         return replace(outcome, notes=(*found.notes, *outcome.notes), starts=ends if len(ends) > 1 else [])
 
-    def _known(self, outer: Outer, quantities: Quantities, found: Minimum) -> tuple[Precision | None, np.ndarray]:
-        """Give how well the estimates are known, and which stand at a bound of their own, (X,) bool."""
-        x, (lower, upper) = found.descent.x, quantities.limits()
-        at_bound = (x <= lower) | (x >= upper)
-        if self.covariance is None or not np.isfinite(found.descent.point.objective):
-            return None, at_bound
-        free = ~(at_bound | found.collapsed)
-        return find_precision(outer, x, free, self.covariance, quantities.size(x)), at_bound
+    def _known(self, outer: Outer, quantities: Quantities, found: Minimum) -> Precision | None:
+        """Give how well the estimates are known."""
+        x, point = found.descent.x, found.descent.point
+        if self.covariance is None or not np.isfinite(point.objective) or found.descent.reason == STOPPED:
+            return None
+        free = ~(_at_bound(quantities, found) | found.collapsed)
+        return find_precision(outer, x, free, self.covariance, quantities.size(x))
+
+
+def _at_bound(quantities: Quantities, found: Minimum) -> np.ndarray:
+    """Which outer parameters stand at a bound of their own, (X,) bool."""
+    x, (lower, upper) = found.descent.x, quantities.limits()
+    return (x <= lower) | (x >= upper)
+
+
+def _so_far(search: Search, best: Look, iterations: int) -> Minimum:
+    """Give the lowest place of searches that were stopped by hand."""
+    descent = stopped(best.x, best, iterations, search.quantities.size(best.x))
+    end = End(label="the searches so far", start=search.given, descent=descent)
+    return Minimum(descent=descent, collapsed=np.zeros(len(best.x), dtype=bool), ends=(end,), notes=tuple(search.notes))
 
 
 def check_start(population: Population, first: Point) -> None:

@@ -81,6 +81,8 @@ class Profile:
 def profile(fit: Fit, data: Dataset, how: Profile | None = None, *, interval: Literal["profile"] | None = None) -> Fit:
     """Give a population fit with the profile likelihood of its quantities, in the group ``profile``.
 
+    Ctrl-C ends the work with the quantities that are done.
+
     Parameters
     ----------
     fit : Fit
@@ -110,19 +112,24 @@ def profile(fit: Fit, data: Dataset, how: Profile | None = None, *, interval: Li
         hold(known.quantities, number)  # refuses now what cannot be held
     hessian, _ = known.curvature()
     quantile = float(chi2.ppf(how.level, 1))
-    curves = []
+    curves, asked = [], len(chosen)
     with stages() as advance:
-        for done, number in enumerate(chosen):
-            sides = []
-            for side in (-1, 1):
-                stage = (f"profile of {known.names[number]}", 2 * done + (side > 0), 2 * len(chosen))
-                follow = _Side(known=known, how=how, number=number, side=side, quantile=quantile, hessian=hessian)
-                sides.append(follow.run(partial(advance, *stage)))
-            curves.append((sides[0], sides[1]))
+        try:
+            for done, number in enumerate(chosen):
+                sides = []
+                for side in (-1, 1):
+                    stage = (f"profile of {known.names[number]}", 2 * done + (side > 0), 2 * len(chosen))
+                    follow = _Side(known=known, how=how, number=number, side=side, quantile=quantile, hessian=hessian)
+                    sides.append(follow.run(partial(advance, *stage)))
+                curves.append((sides[0], sides[1]))
+        except KeyboardInterrupt:
+            if not curves:
+                raise
+    chosen = chosen[: len(curves)]
     group = _laid_out(known, how, chosen, curves)
     names = ", ".join(known.names[number] for number in chosen)
     text = f"{100 * how.level:g} % profile likelihood" + ("" if len(chosen) == len(known.names) else f" of {names}")
-    return enlarged(fit, {"profile": group}, notes=_notes(known, chosen, curves),
+    return enlarged(fit, {"profile": group}, notes=_notes(known, chosen, curves, asked),
                     limits=group if interval else None, text=text)  # fmt: skip
 
 
@@ -314,9 +321,11 @@ def _laid_out(known: Recalled, how: Profile, chosen: list[int], curves: list[tup
     return dataset("profile", columns, coords, {"level": how.level, "quantile": curves[0][0].quantile})
 
 
-def _notes(known: Recalled, chosen: list[int], curves: list[tuple[_Side, _Side]]) -> list[str]:
+def _notes(known: Recalled, chosen: list[int], curves: list[tuple[_Side, _Side]], asked: int) -> list[str]:
     """What a reader of the profiles should know."""
-    found, open_ends, lost = [], [], []
+    found, open_ends, lost = [known.note] if known.note else [], [], []
+    if len(curves) < asked:
+        found.append(f"The profiles were stopped by hand after {len(curves)} of {asked} quantities.")
     for number, (low, high) in zip(chosen, curves, strict=True):
         name = known.names[number]
         sides = [word for word, side in (("below", low), ("above", high)) if side.open]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +21,13 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
     Without a total the bar only counts. Nothing is written where stderr is not a terminal.
     """
     began, lock, done, bar = time.perf_counter(), threading.Lock(), 0, None
+    shown = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # else rich would count for nobody
 
     def step() -> None:
         nonlocal done, bar
         with lock:
             done += 1
-            if bar is None and done != total and time.perf_counter() - began > _PATIENCE:
+            if bar is None and shown and done != total and time.perf_counter() - began > _PATIENCE:
                 from rich.console import Console
                 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.errors import CannotFit, MismatchError
+from pkpd.estimation.descend import descend
 from pkpd.estimation.foce import FO, FOCE, Laplace, Quadrature
 from pkpd.estimation.outer import Outer
-from pkpd.estimation.population import PopulationEstimator
+from pkpd.estimation.population import ForPopulations, PopulationEstimator
 from pkpd.estimation.precision import find_precision
 from pkpd.estimation.quantities import Quantities
+from pkpd.estimation.saem import SAEM
 from pkpd.likelihood import Feature, make_problem
 from pkpd.likelihood.population import Population
 from pkpd.model import Model
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Recalled", "recall"]
 
-_ESTIMATORS: tuple[type[PopulationEstimator], ...] = (FO, FOCE, Laplace, Quadrature)
+_ESTIMATORS: tuple[type[PopulationEstimator | SAEM], ...] = (FO, FOCE, Laplace, Quadrature, SAEM)
+#: What an objective by quadrature may take in the place of SAEM's: nodes along a random effect, and for all people.
+_NODES, _MOST = (9, 7, 5), 20_000
 #: How far the objective at the estimates may lie from the one that the fit says.
 _SAME = 1e-3
 #: The logarithm of an SD that has fallen by more since the start of the fit is taken to have gone to 0.
@@ -50,6 +54,8 @@ class Recalled:
         The estimates.
     objective : float
         Its value there.
+    note : str
+        What a reader should know of it.
     """
 
     fit: Fit
@@ -58,6 +64,7 @@ class Recalled:
     quantities: Quantities
     x: np.ndarray
     objective: float
+    note: str = ""
 
     def outer(self, population: Population | None = None) -> Outer:
         """Give the objective, of these data or of others."""
@@ -117,7 +124,7 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     MismatchError
         These are other data.
     """
-    estimator = _estimator(fit, where)
+    asked = _estimator(fit, where)
     if fit.attrs["data_digest"] != data.digest:
         raise MismatchError(
             f"{data.origin} ({data.digest[:12]}) is not what was fitted.",
@@ -135,9 +142,10 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     table = fit.estimates
     model, fixed = Model(str(fit.attrs["model"])), table["parameter"].values[table["fixed"].values].tolist()
     held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
-    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
-    population = estimator.population(problem)
+    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in asked.handles)
+    population = asked.population(problem)
     quantities = Quantities.of(population)
+    estimator = _exact(asked, population, where) if isinstance(asked, SAEM) else asked
     x = quantities.outer(table["value"].values)
     objective = Outer(population, estimator.approximation(population))(x).objective
     if not abs(objective - fit.ofv) <= _SAME * max(1.0, abs(fit.ofv)):
@@ -147,12 +155,49 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
             expected=f"The {fit.ofv:.4f} of the fit.",
             remedy=f"The fit was made by version {fit.attrs.get('version_pkpd', 'unknown')}; run it again.",
         )
+    note = ""
+    if isinstance(asked, SAEM):
+        x, lower = _least(estimator, population, quantities, x, where)
+        note = f"Around the minimum of -2 log L by {estimator.title}, {max(objective - lower, 0):.2g} below SAEM's."
+        objective = lower
     return Recalled(
-        fit=fit, estimator=estimator, population=population, quantities=quantities, x=x, objective=objective
+        fit=fit, estimator=estimator, population=population, quantities=quantities, x=x, objective=objective, note=note
     )
 
 
-def _estimator(fit: Fit, where: str) -> PopulationEstimator:
+def _exact(estimator: SAEM, population: Population, where: str) -> Quadrature:
+    """The estimator of the likelihood that SAEM maximises by chance."""
+    d, people = len(population.effects.names), len(population.problem.subjects)
+    nodes = next((nodes for nodes in _NODES if nodes**d * people <= _MOST), None)
+    if nodes is None:
+        raise CannotFit(
+            f"the fit is by SAEM, and {people} subjects of {d} random effects each are too many for quadrature.",
+            where=where,
+            expected=f"At most {_MOST} nodes for all, {_NODES[-1]} along each random effect: SAEM gives estimates, and "
+            "no objective that can be followed.",
+            remedy="Go on from a fit by another method: pkpd.fit(fit.model, data, pkpd.FOCE()), or Laplace().",
+        )
+    own = {field.name: getattr(estimator, field.name) for field in fields(ForPopulations)}
+    return Quadrature(**own, nodes=nodes)
+
+
+def _least(
+    estimator: PopulationEstimator, population: Population, quantities: Quantities, x: np.ndarray, where: str
+) -> tuple[np.ndarray, float]:
+    """Go from the estimates of SAEM, which chance has moved, to the minimum itself."""
+    outer = Outer(population, estimator.approximation(population))
+    found = descend(outer, x, *quantities.limits(), tolerance=estimator.tolerance, most=100)
+    if not found.settled:
+        raise CannotFit(
+            f"no minimum of -2 log L was found from the estimates of SAEM: {found.reason}.",
+            where=where,
+            expected="A minimum near by.",
+            remedy="Go on from a fit by another method: pkpd.fit(fit.model, data, pkpd.Quadrature()), or FOCE().",
+        )
+    return found.x, found.point.objective
+
+
+def _estimator(fit: Fit, where: str) -> PopulationEstimator | SAEM:
     """The estimator that a fit names, with its options."""
     name = str(fit.attrs["estimator"]).split("(", 1)[0]
     known = {one.__name__: one for one in _ESTIMATORS}
@@ -160,7 +205,7 @@ def _estimator(fit: Fit, where: str) -> PopulationEstimator:
         raise CannotFit(
             f"the fit is by {name}.",
             where=where,
-            expected=f"A population fit by {', '.join(known)}, which maximises an objective of its own.",
+            expected=f"A population fit by {', '.join(known)}.",
             remedy="Fit with one of these.",
         )
     call = ast.parse(f"{name}({fit.attrs['estimator_options']})", mode="eval").body

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy as np
 from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
+from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.stochastic import Search
-from pkpd.estimation.verdict import Status, Verdict
+from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 from pkpd.likelihood import Feature
 from pkpd.likelihood.marginal import foce
 from pkpd.likelihood.population import Population
@@ -63,6 +65,10 @@ class SAEM(ForPopulations):
         Whether variances may only fall slowly, by 5 % an iteration, in the first half of `burn`: it keeps the search
         from settling too early (simulated annealing; Lavielle M. Mixed Effects Models for the Population Approach, CRC
         Press 2014).
+    checkpoint : path, optional
+        A file that keeps what is done, written every few seconds. If it is there, the work goes on from it, and ends
+        with the numbers of undisturbed work; more `smooth` may be asked for then. It belongs to one model, data set,
+        and options; those of standard errors may change.
     covariance, level, censoring, threads
         See :class:`~pkpd.estimation.population.ForPopulations`. The observed information is that of quadrature where
         the random effects are few, otherwise that of FOCE, at the estimates of SAEM.
@@ -81,6 +87,7 @@ class SAEM(ForPopulations):
     smooth: int = 200
     power: float = 0.6
     cool: bool = True
+    checkpoint: str | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         ForPopulations.__post_init__(self)
@@ -103,30 +110,50 @@ class SAEM(ForPopulations):
         start = np.concatenate([effects.start, effects.covariance.start])
         check_start(population, Outer(population, foce)(start))
         search = Search(self, population, quantities)
-        x, trace, ends, stopped = search.run()
+        state = search.run(self._kept(population))
+        x, ends, solved = search.estimates(state), np.array(state.ends), search.solved(state)
+        total = self.burn + self.smooth
         outer = Outer(population, approximation)
         look = outer(x)
         lower, upper = quantities.limits()
         at_bound = (x <= lower) | (x >= upper)
-        known = None
-        if np.isfinite(look.objective):
+        known, hurried = None, state.iteration < total
+        if np.isfinite(look.objective) and not hurried:
             near = look.marginal
 
             def look_from_here(x: np.ndarray) -> Look:
                 marginal = approximation(population, x, near.modes.b, gradient=True, metric=near.bent)
                 return Look(outer=outer, x=x, marginal=marginal)
 
-            known = find_precision(look_from_here, x, ~at_bound, self.covariance or "R", quantities.size(x))
+            try:
+                known = find_precision(look_from_here, x, ~at_bound, self.covariance or "R", quantities.size(x))
+            except KeyboardInterrupt:
+                hurried = True
         aims = None
         if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
             aims = _aims(x, ends, known.r, ~at_bound)
             if aims.far <= _NEAR:
                 x = np.clip(aims.aim, lower, upper)
                 look = outer(x)
-        verdict = self._judge(quantities, x, at_bound, known, aims, stopped, search.solved)
+        verdict = self._judge(quantities, x, at_bound, known, aims, state.iteration, hurried, solved)
         known = known if self.covariance is not None else None
         note = f"of quadrature with {_NODES} nodes" if few else "of FOCE with interaction at the estimates"
-        return assemble(self, population, quantities, look, known, verdict, trace, note=note)
+        return assemble(self, population, quantities, look, known, verdict, list(state.trace), note=note)
+
+    def _kept(self, population: Population) -> Checkpoint | None:
+        """The checkpoint, with everything on which the iterations depend: any `smooth` begins with the same ones."""
+        if self.checkpoint is None:
+            return None
+        problem = population.problem
+        options = ("seed", "chains", "burn", "power", "cool", "censoring")
+        key = {
+            "work": "pkpd SAEM 1",
+            "model": problem.model.hash,
+            "data": problem.data.digest,
+            "fixed": ", ".join(p.name for p in problem.residual_parameters if p.fixed),
+            "options": ", ".join(f"{name}={getattr(self, name)!r}" for name in options),
+        }
+        return Checkpoint(path=Path(self.checkpoint), key=key)
 
     def _judge(
         self,
@@ -135,7 +162,8 @@ class SAEM(ForPopulations):
         at_bound: np.ndarray,
         known: Precision | None,
         aims: _Aims | None,
-        stopped: int | None,
+        done: int,
+        hurried: bool,
         solved: int,
     ) -> Verdict:
         """Whether the fit may be believed."""
@@ -150,9 +178,9 @@ class SAEM(ForPopulations):
                 f"Monte Carlo errors are at most {noise:.2g} standard errors ({names[aims.noisiest]})."
             )
         status, message = Status.CONVERGED, said
-        if stopped is not None:
+        if hurried:
             status = Status.NOT_CONVERGED
-            message = f"Stopped by hand after {stopped} of {self.burn + self.smooth} iterations: the estimates so far."
+            message = f"{BY_HAND} after {done} of {self.burn + self.smooth} iterations: the estimates so far."
         elif self.burn + self.smooth == 0:
             status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
         elif known is not None and known.reason and "subjects" not in known.reason:

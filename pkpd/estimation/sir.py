@@ -91,6 +91,8 @@ class _Round:
 def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = None) -> Fit:
     """Give a population fit with draws of its parameters: the groups ``sir``, ``posterior`` and ``sample_stats``.
 
+    Ctrl-C ends the work with the rounds that are done.
+
     Parameters
     ----------
     fit : Fit
@@ -119,23 +121,28 @@ def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = 
     _ = outer(known.x).slopes  # every look starts from here
     lower, upper = known.quantities.limits()
     with stages() as advance:
-        for number in range(how.rounds):
-            address = np.zeros(how.samples, dtype=np.int64)
-            z = normals(how.seed, f"sir: round {number}", address, np.arange(how.samples), moving.size)
-            x = np.tile(known.x, (how.samples, 1))
-            x[:, moving] = centre[moving] + z @ factor.T
-            rise = np.full(how.samples, np.inf)
-            for k in np.flatnonzero(((x >= lower) & (x <= upper)).all(axis=1)):
-                advance(f"SIR, round {number + 1} of {how.rounds}", int(k), how.samples)
-                rise[k] = outer(x[k]).objective - known.objective
-            rounds.append(_resample(how, number, x, rise, z))
-            best = rounds[-1].x[rounds[-1].kept]
-            centre = best.mean(axis=0)
-            if number + 1 < how.rounds:
-                factor = _factor(np.cov(best[:, moving], rowvar=False).reshape(moving.size, moving.size))
+        try:
+            for number in range(how.rounds):
+                address = np.zeros(how.samples, dtype=np.int64)
+                z = normals(how.seed, f"sir: round {number}", address, np.arange(how.samples), moving.size)
+                x = np.tile(known.x, (how.samples, 1))
+                x[:, moving] = centre[moving] + z @ factor.T
+                rise = np.full(how.samples, np.inf)
+                for k in np.flatnonzero(((x >= lower) & (x <= upper)).all(axis=1)):
+                    advance(f"SIR, round {number + 1} of {how.rounds}", int(k), how.samples)
+                    rise[k] = outer(x[k]).objective - known.objective
+                rounds.append(_resample(how, number, x, rise, z))
+                best = rounds[-1].x[rounds[-1].kept]
+                centre = best.mean(axis=0)
+                if number + 1 < how.rounds:
+                    factor = _factor(np.cov(best[:, moving], rowvar=False).reshape(moving.size, moving.size))
+        except KeyboardInterrupt:
+            if not rounds:
+                raise
     groups = _groups(known, how, rounds, moving.size)
     text = f"{100 * how.level:g} % sampling importance resampling, {how.resamples} of {how.samples} draws"
-    return enlarged(fit, groups, notes=_notes(how, rounds), limits=groups["sir"] if interval else None, text=text)
+    limits = groups["sir"] if interval else None
+    return enlarged(fit, groups, notes=_notes(known, how, rounds), limits=limits, text=text)
 
 
 def _first_law(known: Recalled, how: SIR) -> tuple[np.ndarray, np.ndarray]:
@@ -224,10 +231,13 @@ def _groups(known: Recalled, how: SIR, rounds: list[_Round], freedom: int) -> di
     }
 
 
-def _notes(how: SIR, rounds: list[_Round]) -> list[str]:
+def _notes(known: Recalled, how: SIR, rounds: list[_Round]) -> list[str]:
     last = rounds[-1]
     effective = 1 / (last.weights**2).sum()
-    found = [f"SIR: {effective:.0f} effective of {how.samples} draws in the last of {how.rounds} rounds."]
+    found = [known.note] if known.note else []
+    found.append(f"SIR: {effective:.0f} effective of {how.samples} draws in the last of {len(rounds)} rounds.")
+    if len(rounds) < how.rounds:
+        found.append(f"The sampling was stopped by hand after {len(rounds)} of {how.rounds} rounds.")
     if effective < how.resamples:
         found.append(
             f"That is less than the {how.resamples} kept: the draws are wider than the likelihood. Ask for more."

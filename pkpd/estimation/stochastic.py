@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.errors import FitFileError
+from pkpd.estimation.checkpoint import Checkpoint, Now
 from pkpd.estimation.complete import (
     Roles,
     Statistics,
@@ -31,9 +34,11 @@ __all__ = ["Search", "State"]
 #: While the estimates cool down, a variance keeps this share of what it was at the last iteration, at least.
 _COOLING = 0.95
 #: Sweeps after which the modes are found anew; more often at the beginning.
-_HILLS = 25
+_ANEW = 25
 #: A logarithm that has run further than this has run away; its exponential must stay a number above 0.
 _REACH = 60.0
+#: What chains and hills are made of.
+_CHAINS, _HILLS = ("b", "value", "steps", "slide"), ("mode", "shape", "wide")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +57,12 @@ class State:
     hills : Hills
         The modes at some iteration before.
     statistics : Statistics or None
-    end : (2, X) float or None
-        Past `burn`: the estimates before this iteration's maximisation, and the score there.
+    mean : (X,) float or None
+        Past `burn`: the mean of the estimates since.
+    ends : tuple of (2, X) float
+        For each iteration past `burn`: the estimates before its maximisation, and the score there.
+    trace : tuple of (objective, (N,) natural values)
+        The way here.
     """
 
     iteration: int
@@ -62,7 +71,54 @@ class State:
     chains: Chains
     hills: Hills
     statistics: Statistics | None = None
-    end: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    ends: tuple[np.ndarray, ...] = ()
+    trace: tuple[tuple[float, np.ndarray], ...] = ()
+
+    def pack(self) -> dict[str, np.ndarray]:
+        """Give it as arrays."""
+        found: dict[str, np.ndarray] = {
+            "iteration": np.array(self.iteration),
+            "z": self.z,
+            "ends": np.array(self.ends),
+            "objectives": np.array([objective for objective, _ in self.trace]),
+            "values": np.array([values for _, values in self.trace]),
+            **{f"chains.{name}": np.asarray(getattr(self.chains, name)) for name in _CHAINS},
+            **{f"hills.{name}": getattr(self.hills, name) for name in _HILLS},
+            **_numbered("matrices", self.matrices),
+        }
+        if self.mean is not None:
+            found["mean"] = self.mean
+        if self.statistics is not None:
+            found |= _numbered("first", self.statistics.first) | _numbered("second", self.statistics.second)
+            found |= {"squares": self.statistics.squares, "information": self.statistics.information}
+        return found
+
+    @classmethod
+    def unpack(cls, arrays: Mapping[str, np.ndarray]) -> State:
+        """Give arrays as a state: with the same bits, the next iterations, too."""
+        statistics = None
+        if "squares" in arrays:
+            statistics = Statistics(
+                first=_in_order("first", arrays),
+                second=_in_order("second", arrays),
+                squares=arrays["squares"],
+                information=arrays["information"],
+            )
+        chains = {name: arrays[f"chains.{name}"] for name in _CHAINS}
+        return cls(
+            iteration=int(arrays["iteration"]),
+            z=arrays["z"],
+            matrices=_in_order("matrices", arrays),
+            chains=Chains(**{**chains, "slide": float(chains["slide"])}),
+            hills=Hills(**{name: arrays[f"hills.{name}"] for name in _HILLS}),
+            statistics=statistics,
+            mean=arrays.get("mean"),
+            ends=tuple(arrays["ends"]),
+            trace=tuple(
+                (float(objective), values) for objective, values in zip(arrays["objectives"], arrays["values"])
+            ),
+        )
 
 
 class Search:
@@ -73,7 +129,6 @@ class Search:
         self.options, self.population, self.quantities = options, population, quantities
         self.sampler = Sampler(population=population, chains=options.chains, seed=options.seed)
         self.roles = Roles.of(population)
-        self.solved = 0
         k = len(population.effects.typical)
         lower, upper = (limit[:k] for limit in quantities.limits())
         own = quantities.coordinates
@@ -95,34 +150,40 @@ class Search:
         values[free[len(state.z) :]] = natural_of(self.population.effects.covariance.groups, state.matrices)
         return values
 
-    def run(self) -> tuple[np.ndarray, list[tuple[float, np.ndarray]], np.ndarray, int | None]:
-        """Give the estimates (X,), the way there, its end, and the iteration at which it was stopped by hand.
-
-        The end, (smooth, 2, X), are the iterates that are averaged, and the score at each.
-        """
-        options = self.options
-        total = options.burn + options.smooth
-        state = self.start()
-        trace = [(2 * float(state.chains.value.sum()) / options.chains, self.natural(state))]
-        ends: list[np.ndarray] = []
-        x, stopped = self.outer(state), None
-        with progress("Drawing", total) as tick:
-            try:
-                while state.iteration < total:
-                    state = self.iterate(state)
-                    if state.end is not None:
-                        ends.append(state.end)
-                        x = x + (state.end[0] - x) / len(ends)
-                    values = self.natural(state) if state.end is None else self.quantities.natural(x)
-                    trace.append((2 * float(state.chains.value.sum()) / options.chains, values))
-                    tick()
-            except KeyboardInterrupt:
-                stopped = state.iteration
-        x = x if ends else self.outer(state)
+    def estimates(self, state: State) -> np.ndarray:
+        """Give the outer parameters (X,) that the iterations so far lead to."""
+        x = self.outer(state) if state.mean is None else state.mean
         # A mean of numbers that all stand at a bound may differ from it in the last digit.
         for limit in self.quantities.limits():
             x = np.where(np.abs(x - limit) <= 1e-12 * np.maximum(1.0, np.abs(x)), limit, x)
-        return x, trace, np.array(ends).reshape(len(ends), 2, len(x)), stopped
+        return x
+
+    def run(self, kept: Checkpoint | None = None) -> State:
+        """Give the state after the last iteration, or where it was stopped by hand.
+
+        With a checkpoint the work goes on from what that holds.
+        """
+        total = self.options.burn + self.options.smooth
+        arrays, save = kept.load() if kept else None, Now(kept)
+        state = self.start() if arrays is None else State.unpack(arrays)
+        if kept and state.iteration > total:
+            raise FitFileError(
+                f"the checkpoint holds {state.iteration} iterations.",
+                where=str(kept.path),
+                expected=f"At most burn + smooth, {total}.",
+                remedy=f"Ask for smooth={state.iteration - self.options.burn} or more, or give another path.",
+            )
+        with progress("Drawing", total - state.iteration) as tick:
+            try:
+                while state.iteration < total:
+                    save(state.pack)
+                    state = self.iterate(state)
+                    tick()
+            except KeyboardInterrupt:
+                pass
+        if kept:
+            kept.save(state.pack())
+        return state
 
     def start(self) -> State:
         """Give the state before the first iteration: everybody at the mode."""
@@ -134,7 +195,8 @@ class Search:
         hills = find_hills(
             self.population, z, np.linalg.inv(omega), np.zeros((len(self.population.problem.subjects), len(omega)))
         )
-        return State(iteration=0, z=z, matrices=matrices, chains=self.sampler.start(z, hills.mode, omega), hills=hills)
+        chains = self.sampler.start(z, hills.mode, omega)
+        return self._noted(State(iteration=0, z=z, matrices=matrices, chains=chains, hills=hills))
 
     def iterate(self, state: State) -> State:
         """Give the state after one more iteration."""
@@ -145,17 +207,18 @@ class Search:
         share = float(max(1, number + 1 - options.burn * 2 // 3)) ** -options.power
         omega = covariance.place(state.matrices)
         hills, z = state.hills, state.z
-        if number in (5, 10) or (number and number % _HILLS == 0):
+        if number in (5, 10) or (number and number % _ANEW == 0):
             hills = find_hills(self.population, z, np.linalg.inv(omega), hills.mode)
         chains = self.sampler.sweep(state.chains, number, z, omega, hills, adapt=burning)
         b = chains.b
         steps = stepped_score(crowd, roles, effects.arguments(z, b), options.chains)
         now = collect(crowd, roles, z, b, steps)
         statistics = now if state.statistics is None else state.statistics.moved(now, share)
-        end = None
+        ends, mean = state.ends, state.mean
         if not burning:
             x = self.outer(state)
-            end = np.array([x, complete_score(self.population, roles, x, b, now, steps.score)])
+            ends = (*ends, np.array([x, complete_score(self.population, roles, x, b, now, steps.score)]))
+            mean = x if mean is None else mean + (x - mean) / len(ends)
         cooling = options.cool and number < options.burn // 2
         priors, people = self.population.priors, len(self.population.problem.subjects)
         z, matrices, b, mode = z.copy(), [], b.copy(), hills.mode.copy()
@@ -190,16 +253,28 @@ class Search:
         # Predictions hold unless the model itself has a parameter that was stepped.
         moved = effects.to_typical[: len(effects.engine), chosen].any()
         value = crowd.value(w) if moved else crowd.value_of(steps.f, w)
-        self.solved += 4 + min(len(omega), 2)
-        return State(
+        after = State(
             iteration=number + 1,
             z=z,
             matrices=tuple(matrices),
             chains=replace(chains, b=b, value=value),
             hills=replace(hills, mode=mode),
             statistics=statistics,
-            end=end,
+            mean=mean,
+            ends=ends,
+            trace=state.trace,
         )
+        return self._noted(after)
+
+    def solved(self, state: State) -> int:
+        """How often the model was solved for everybody on the way to a state."""
+        return state.iteration * (4 + min(len(self.population.effects.names), 2))
+
+    def _noted(self, state: State) -> State:
+        """Give the state with itself at the end of its trace."""
+        values = self.natural(state) if state.mean is None else self.quantities.natural(state.mean)
+        objective = 2 * float(state.chains.value.sum()) / self.options.chains
+        return replace(state, trace=(*state.trace, (objective, values)))
 
 
 def _cooled(matrix: np.ndarray, before: np.ndarray) -> np.ndarray:
@@ -207,3 +282,11 @@ def _cooled(matrix: np.ndarray, before: np.ndarray) -> np.ndarray:
     least = _COOLING * np.diagonal(before)
     more = np.sqrt(np.maximum(1.0, least / np.diagonal(matrix)))
     return matrix * np.outer(more, more)
+
+
+def _numbered(name: str, many: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{name}.{k}": one for k, one in enumerate(many)}
+
+
+def _in_order(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    return tuple(arrays[f"{name}.{k}"] for k in range(sum(key.startswith(f"{name}.") for key in arrays)))

@@ -213,7 +213,8 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
     n, free = outcome.numbers["records"], int(outcome.coordinates.free.sum())
     total = float(np.nansum(outcome.objective))
     counted = len(outcome.groups) * (free + int(_follows(outcome).any()))
-    options = {field.name: getattr(estimator, field.name) for field in fields(estimator)}
+    # What does not compare, such as a path, does not count for the numbers.
+    options = {field.name: getattr(estimator, field.name) for field in fields(estimator) if field.compare}
     defaults = {field.name: field.default for field in fields(estimator)}
     said = [f"{name}={value!r}" for name, value in options.items() if value != defaults[name]]
     deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + float(np.nansum(n)) * np.log(2 * np.pi)

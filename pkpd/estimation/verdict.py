@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Status", "Verdict", "worst"]
+__all__ = ["BY_HAND", "Status", "Verdict", "worst"]
+
+#: How the message of a fit that somebody interrupted begins.
+BY_HAND = "Stopped by hand"
 
 
 class Status(StrEnum):

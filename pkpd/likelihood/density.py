@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -66,7 +67,7 @@ class Terms:
     dinfo: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Density:
     """The density of every record of a problem. Made by :meth:`Density.of`.
 
@@ -174,7 +175,7 @@ class Density:
         known = np.where(self.follows, sd, self.residuals.known)
         return replace(self, residuals=replace(self.residuals, known=known))
 
-    @property
+    @cached_property
     def log_jacobian(self) -> np.ndarray:
         """Logarithm of what turns a density of ``log y`` into one of ``y``, (n,): 0 where it is no density."""
         return np.where(self.points & ~self.left_out & self.residuals.logarithmic, -self.observed, 0.0)
@@ -257,6 +258,20 @@ class Density:
             found[rows] = law.cdf(z[rows])
         return found
 
+    @cached_property
+    def _by_law(self) -> list[tuple[StandardLaw, bool, np.ndarray]]:
+        """Each law, seen and censored, with the records that follow it and may have a density, (n,) bool."""
+        possible = np.where(
+            self.censored, self.lower < self.upper, (self.observed >= self.floor) & (self.observed <= self.ceiling)
+        )
+        found = []
+        for law in dict.fromkeys(self.around):
+            same = np.array([mine == law for mine in self.around], dtype=bool)[self.residuals.output]
+            for censored in (False, True):
+                own = possible & same & (self.censored == censored)
+                found += [(law, censored, own)] if own.any() else []
+        return found
+
     def _by_location_and_scale(
         self, at: Spread, sound: np.ndarray, order: int
     ) -> tuple[Jet, np.ndarray | None, np.ndarray | None]:
@@ -266,20 +281,15 @@ class Density:
         d1 = np.full((n, 2), np.nan) if order > 0 else None
         d2, info = (np.full((n, 2, 2), np.nan) for _ in range(2)) if order > 1 else (None, None)
         dinfo = np.full((n, 2, 2, 2), np.nan) if order > 2 else None
-        possible = np.where(
-            self.censored, self.lower < self.upper, (self.observed >= self.floor) & (self.observed <= self.ceiling)
-        )
-        for law in dict.fromkeys(self.around):
-            same = np.array([mine == law for mine in self.around], dtype=bool)[self.residuals.output]
-            for censored in (False, True):
-                rows = np.flatnonzero(sound & possible & same & (self.censored == censored))
-                if not rows.size:
-                    continue
-                jet, about, change = self._records(law, rows, at.mean[rows], at.sd[rows], order, censored=censored)
-                value[rows] = jet.value
-                for whole, part in ((d1, jet.d1), (d2, jet.d2), (info, about), (dinfo, change)):
-                    if whole is not None and part is not None:
-                        whole[rows] = part
+        for law, censored, own in self._by_law:
+            rows = np.flatnonzero(sound & own)
+            if not rows.size:
+                continue
+            jet, about, change = self._records(law, rows, at.mean[rows], at.sd[rows], order, censored=censored)
+            value[rows] = jet.value
+            for whole, part in ((d1, jet.d1), (d2, jet.d2), (info, about), (dinfo, change)):
+                if whole is not None and part is not None:
+                    whole[rows] = part
         return Jet(value=value, d1=d1, d2=d2), info, dinfo
 
     def _records(

@@ -203,7 +203,8 @@ class Population:
                 down[:, k] -= size
                 width = (up[:, k] - down[:, k])[self.subject, None]
                 slopes.append((self._first(up)[1] - self._first(down)[1]) / width)
-            f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
+            with np.errstate(over="ignore", invalid="ignore"):  # at a wild trial step
+                f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
         f_uu = 0.5 * (f_uu + np.swapaxes(f_uu, 1, 2))
         terms = at.terms
         assert terms.v is not None and terms.vv is not None

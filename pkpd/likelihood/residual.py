@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -164,7 +165,7 @@ class Law:
             return (part / safe)[:, None, None] * part_vv + bend
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Residuals:
     """The residual laws of all records together.
 
@@ -239,16 +240,19 @@ class Residuals:
         psi = np.broadcast_to(psi, (n, r))
         mean, sd, mean_f, sd_f, sd_psi = f.copy(), self.known.copy(), np.ones(n), np.zeros(n), np.zeros((n, r))
         mean_ff, sd_vv = (np.zeros(n), np.zeros((n, 1 + r, 1 + r))) if second else (None, None)
-        for k, law in enumerate(self.laws):
-            rows = np.flatnonzero((self.output == k) & np.isnan(self.known))
-            if rows.size:
-                part = law.spread(f[rows], psi[rows], second=second)
-                root = np.sqrt(self.people[rows])
-                mean[rows], mean_f[rows] = part.mean, part.mean_f
-                sd[rows], sd_f[rows], sd_psi[rows] = part.sd / root, part.sd_f / root, part.sd_psi / root[:, None]
-                if mean_ff is not None and sd_vv is not None and part.mean_ff is not None and part.sd_vv is not None:
-                    mean_ff[rows], sd_vv[rows] = part.mean_ff, part.sd_vv / root[:, None, None]
+        for law, rows, root in self._by_law:
+            part = law.spread(f[rows], psi[rows], second=second)
+            mean[rows], mean_f[rows] = part.mean, part.mean_f
+            sd[rows], sd_f[rows], sd_psi[rows] = part.sd / root, part.sd_f / root, part.sd_psi / root[:, None]
+            if mean_ff is not None and sd_vv is not None and part.mean_ff is not None and part.sd_vv is not None:
+                mean_ff[rows], sd_vv[rows] = part.mean_ff, part.sd_vv / root[:, None, None]
         return Spread(mean=mean, sd=sd, mean_f=mean_f, sd_f=sd_f, sd_psi=sd_psi, mean_ff=mean_ff, sd_vv=sd_vv)
+
+    @cached_property
+    def _by_law(self) -> list[tuple[Law, np.ndarray, np.ndarray]]:
+        """Each law with the records whose SD it decides, and the roots of how many people they are means of."""
+        each = [np.flatnonzero((self.output == k) & np.isnan(self.known)) for k in range(len(self.laws))]
+        return [(law, rows, np.sqrt(self.people[rows])) for law, rows in zip(self.laws, each, strict=True) if rows.size]
 
     def subset(self, rows: np.ndarray | Sequence[int]) -> Residuals:
         """Give the laws of some of the records."""

@@ -96,6 +96,8 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
         The folder has no sound ``fit.toml``, or cannot be written to.
     PkpdError
         The data or the chosen model are wrong, or cannot be fitted.
+    KeyboardInterrupt
+        Ctrl-C: nothing is written, and what was there before is still there.
     """
     from pkpd.reporting import render, write_all
     from pkpd.reporting.write import check_writable
@@ -105,6 +107,7 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     check_writable(work.folder)
     inputs = _inputs(work)
     tree, content, summary = work.perform(inputs, on_progress)
+    _check_ended(tree)
     tree.attrs = {**tree.attrs, **{f"input_{name}": value for name, value in inputs.items()}}
     if on_progress is not None:
         on_progress("writing the report", 1, 1)
@@ -112,6 +115,15 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     files |= render(content, REPORT)
     written = write_all(work.folder, files)
     return Outcome(folder=work.folder, files=tuple(written), summary=summary)
+
+
+def _check_ended(tree: xr.DataTree) -> None:
+    """Keep estimates at which somebody interrupted a fit from taking the place of results."""
+    from pkpd.estimation.verdict import BY_HAND
+
+    said = tree["verdict"].to_dataset()["message"].values.ravel().tolist() if "verdict" in tree.children else []
+    if any(BY_HAND in message for message in said):
+        raise KeyboardInterrupt
 
 
 def check(path: str | os.PathLike[str], *, rerun: bool = False) -> list[Freshness]:

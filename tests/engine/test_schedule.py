@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -90,3 +93,13 @@ def test_states_start_at_time_zero():
     program = compile_model(model)
     late = Events.from_regimens([("1", Regimen(()), [5.0, 10.0], {})], outputs=["x"])
     np.testing.assert_allclose(predict(program, bind(program, late), [0.1]).f, np.exp([-0.5, -1.0]), rtol=1e-7)
+
+
+def test_a_copy_has_addresses_of_its_own(program):
+    """What the solver reads must be the copy's arrays, not those of an original that may be gone."""
+    schedule = bind(program, events(Dose(10, route="iv")))
+    assert schedule.addresses["item_time"] == schedule.arrays["item_time"].ctypes.data
+    for copy in (deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
+        for name, array in copy.arrays.items():
+            assert copy.addresses[name] == array.ctypes.data
+        assert copy.addresses["item_time"] != schedule.addresses["item_time"]
