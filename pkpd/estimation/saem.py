@@ -13,6 +13,7 @@ from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import assemble
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision
@@ -32,6 +33,8 @@ _NODES, _MOST = 5, 20_000
 #: In standard errors: the longest last step, and the largest Monte Carlo error, of a fit that has converged; the
 #: batches of iterations that tell the latter.
 _NEAR, _SURE, _BATCHES = 0.75, 0.3, 10
+#: Where draws are too noisy and effects few, the search ends where the objective could fall by less; its iterations.
+_TOLERANCE, _STEPS = 1e-6, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,10 @@ class SAEM(ForPopulations):
 
     Random effects are drawn given the data, and the estimates follow their statistics: for two thirds of
     `burn` those of the last draws, then running means of them. The estimates of the last `smooth` iterations are
-    averaged. Nothing is linearised. The objective is -2 log L by
-    quadrature or importance sampling at the estimates.
+    averaged. Nothing is linearised. The objective is -2 log L by quadrature or importance sampling at the estimates.
+    Where the Monte Carlo errors of the estimates are too large to be believed (parameters without random effects that
+    go along with others, few people), and random effects are few, the end is by exact slopes of the likelihood; the
+    verdict says so.
 
     Kuhn E, Lavielle M. Maximum likelihood estimation in nonlinear mixed effects models. Computational Statistics & Data
     Analysis 2005;49:1020-1038. doi:10.1016/j.csda.2004.07.002
@@ -129,13 +134,21 @@ class SAEM(ForPopulations):
                 known = find_precision(look_from_here, x, ~at_bound, self.covariance or "R", quantities.size(x))
             except KeyboardInterrupt:
                 hurried = True
-        aims = None
+        aims, exact = None, None
         if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
             aims = _aims(x, ends, known.r, ~at_bound)
-            if aims.far <= _NEAR:
-                x = np.clip(aims.aim, lower, upper)
+            if few and not aims.sure:
+                bent = np.eye(len(x))
+                bent[np.ix_(~at_bound, ~at_bound)] = 2 * known.r
+                exact = descend(outer, x, lower, upper, tolerance=_TOLERANCE, most=_STEPS, hessian=bent,
+                                size=quantities.size(x))  # fmt: skip
+            if exact is not None or aims.far <= _NEAR:
+                x = np.clip(aims.aim, lower, upper) if exact is None else exact.x
                 look = outer(x)
-        verdict = self._judge(quantities, x, at_bound, known, aims, state.iteration, hurried, solved)
+            if exact is not None:
+                at_bound = (x <= lower) | (x >= upper)
+                known = find_precision(outer, x, ~at_bound, self.covariance or "R", quantities.size(x))
+        verdict = self._judge(quantities, x, at_bound, known, aims, exact, state.iteration, hurried, solved)
         known = known if self.covariance is not None else None
         note = f"of quadrature with {_NODES} nodes" if few else "of FOCE with interaction at the estimates"
         return assemble(self, population, quantities, look, known, verdict, list(state.trace), note=note)
@@ -162,6 +175,7 @@ class SAEM(ForPopulations):
         at_bound: np.ndarray,
         known: Precision | None,
         aims: _Aims | None,
+        exact: Descent | None,
         done: int,
         hurried: bool,
         solved: int,
@@ -189,10 +203,19 @@ class SAEM(ForPopulations):
         elif not np.isfinite(far):
             status = Status.NOT_CONVERGED
             message = f"Nothing tells whether it converged: it takes a smooth of {2 * _BATCHES} or more."
-        elif far > _NEAR or noise > _SURE:
-            status, message = Status.NOT_CONVERGED, f"{said} Raise burn, smooth or chains."
-        elif bounds:
-            status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
+        elif exact is None and (aims is None or not aims.sure):
+            more = max(2.0, (noise / _SURE) ** 2)
+            status = Status.NOT_CONVERGED
+            message = f"{said} Raise smooth to {self.smooth * more:.2g}, or chains, or burn."
+        else:
+            if exact is not None:
+                said = f"Draws alone left too much open. {said} The end is by exact slopes, those of quadrature."
+                if not exact.settled:
+                    status = Status.NOT_CONVERGED
+                    said += f" They found no minimum: {exact.reason}. Raise chains, or use Quadrature()."
+            message = said
+            if bounds and status is Status.CONVERGED:
+                status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
         eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
         usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
         return Verdict(
@@ -225,6 +248,11 @@ class _Aims:
     noise: float
     farthest: int
     noisiest: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether both are small."""
+        return self.far <= _NEAR and self.noise <= _SURE
 
 
 def _aims(x: np.ndarray, ends: np.ndarray, information: np.ndarray, free: np.ndarray) -> _Aims:

@@ -158,6 +158,15 @@ def test_loblolly_pines_have_the_maximum_of_normal_vectors(estimator):
         assert got[name] == pytest.approx(value, rel=1e-4), name
 
 
+def test_loblolly_pines_by_saem_end_by_exact_slopes():
+    """Two parameters without random effects go along with the third: draws alone leave half a standard error open."""
+    fit, exact = fitted("loblolly", SAEM(seed=2)), fitted("loblolly", Quadrature())
+    assert fit.status == "converged" and "Draws alone left too much open" in fit.message
+    away = (fit.estimates["transformed"] - exact.estimates["transformed"]) / exact.estimates["transformed_se"]
+    assert np.abs(away.values).max() < 2e-3
+    assert fit.ofv == pytest.approx(exact.ofv, abs=1e-5)
+
+
 @lru_cache
 def minimum() -> tuple[float, dict[str, float]]:
     names = [*NLME, *NLME_SDS]
