@@ -323,12 +323,17 @@ def _at(model: Model, estimates: xr.Dataset) -> Model:
 
 def _check_estimator(estimator: Any) -> None:
     if isinstance(estimator, type) or not isinstance(estimator, Estimator):
-        name = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
+        import pkpd.estimation as room
+
+        known = [name for name in room.__all__ if isinstance(getattr(room, name), type)]
+        known = [name for name in known if name != "Estimator" and hasattr(getattr(room, name), "handles")]
+        name = estimator.__name__ if isinstance(estimator, type) else str(estimator)
+        near = name if name in known else next((one for one in known if one.lower() == name.lower()), "")
         raise CannotFit(
-            f"{name} is no estimator.",
+            f"{name if isinstance(estimator, type) else repr(estimator)} is no estimator.",
             where="fit(estimator=...)",
-            expected="An object such as Individual() or Pooled().",
-            remedy=f"Write {name}()." if isinstance(estimator, type) else "Write pkpd.Pooled().",
+            expected=f"An object: {', '.join(f'{one}()' for one in known)}.",
+            remedy=f"Write pkpd.{near}()." if near else suggestion(name, known) or "Write pkpd.FOCE().",
         )
 
 
