@@ -224,9 +224,14 @@ def _idle(population: Population, quantities: Quantities) -> list[Finding]:
     suspects = [p for p in own if not size[at[p.name]] > _SILENT * size.max(initial=0.0)]
     if not suspects:
         return []
-    # A slope may be 0 because the starting values are far off: look elsewhere, too.
+    # A slope may be 0 because the starting values are far off, or the random effects 0: look elsewhere, too.
     scan = Scan.of(population, quantities)
     places = scan.arguments(np.vstack([scan.centre[None], scan.box(scan.centre, _DECADES)[: _PLACES - 1]]))
+    # Some parameters act through random effects alone, such as the shape of their law: every other place has some.
+    spread = effects.to_effect @ np.minimum(
+        np.sqrt(np.diagonal(effects.covariance.matrix(effects.covariance.start))), 1.0
+    )
+    places += np.outer(np.arange(len(places)) // len(scan.population.problem.subjects) % 2, spread)
     crowd = scan.population.repeat(_PLACES)
     before, found = crowd.predicted(places), []
     for p in suspects:

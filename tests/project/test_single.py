@@ -108,9 +108,10 @@ def test_wrong_references_are_refused_together(folder):
 def test_every_estimator_can_be_named(folder):
     from pkpd.project.single import estimators
 
-    assert list(estimators()) == ["FO", "FOCE", "SAEM", "Individual", "Laplace", "Pooled", "Quadrature"]
+    wanted = {"FO", "FOCE", "Importance", "Individual", "Laplace", "MAP", "Pooled", "Quadrature", "SAEM", "TwoStage"}
+    assert set(estimators()) == wanted
     for name in estimators():
-        text = f'name = "{name}"' + ("\nseed = 1" if name == "SAEM" else "")
+        text = f'name = "{name}"' + ("\nseed = 1" if name in ("SAEM", "Importance") else "")
         change(folder, 'name = "Pooled"\nerror = "scaled"', text)
         assert type(opened(folder).estimator).__name__ == name
         change(folder, text, 'name = "Pooled"\nerror = "scaled"')
