@@ -131,7 +131,12 @@ class _Rules:
                 "output",
                 f"an observation of {shown}.",
                 expected=f"Outputs of the model: {', '.join(names)}{numbers}.",
-                remedy=_suggest(name, names) or "Give a DVID column, or name the output.",
+                remedy=_suggest(name, names)
+                or (
+                    f"Say which output it is: dvid = {name[1:]} in its row of [outputs]."
+                    if name.startswith("#")
+                    else "Give a DVID column, or name the output."
+                ),
                 row=int(rows[0]) if len(rows) else None,
                 rows=len(rows),
             )
