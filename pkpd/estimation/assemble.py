@@ -159,7 +159,8 @@ def _unknown(known: Precision | None, verdict: Verdict) -> tuple[str, ...]:
     """Say why there are no standard errors, where the verdict does not."""
     if known is None or not known.reason or known.reason in verdict.message:
         return ()
-    return (f"There are no standard errors: {known.reason}.",)
+    remedy = ' covariance="R" does without these.' if "squares of slopes" in known.reason else ""
+    return (f"There are no standard errors: {known.reason}.{remedy}",)
 
 
 def reordered(outcome: Outcome, problem: Problem, order: np.ndarray) -> Outcome:

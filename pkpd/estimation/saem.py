@@ -135,19 +135,21 @@ class SAEM(ForPopulations):
             except KeyboardInterrupt:
                 hurried = True
         aims, exact = None, None
-        if known is not None and known.eigenvalues.min(initial=1.0) > 1e-8 and len(ends) >= 2 * _BATCHES:
-            aims = _aims(x, ends, known.r, ~at_bound)
-            if few and not aims.sure:
-                bent = np.eye(len(x))
+        if known is not None and len(ends) >= 2 * _BATCHES:
+            bent = None
+            if known.eigenvalues.min(initial=1.0) > 1e-8:
+                aims, bent = _aims(x, ends, known.r, ~at_bound), np.eye(len(x))
                 bent[np.ix_(~at_bound, ~at_bound)] = 2 * known.r
+            if few and (aims is None or not aims.sure):
                 exact = descend(outer, x, lower, upper, tolerance=_TOLERANCE, most=_STEPS, hessian=bent,
                                 size=quantities.size(x))  # fmt: skip
-            if exact is not None or aims.far <= _NEAR:
-                x = np.clip(aims.aim, lower, upper) if exact is None else exact.x
-                look = outer(x)
             if exact is not None:
-                at_bound = (x <= lower) | (x >= upper)
+                x, at_bound = exact.x, (exact.x <= lower) | (exact.x >= upper)
+                look = outer(x)
                 known = find_precision(outer, x, ~at_bound, self.covariance or "R", quantities.size(x))
+            elif aims is not None and aims.far <= _NEAR:
+                x = np.clip(aims.aim, lower, upper)
+                look = outer(x)
         verdict = self._judge(quantities, x, at_bound, known, aims, exact, state.iteration, hurried, solved)
         known = known if self.covariance is not None else None
         note = f"of quadrature with {_NODES} nodes" if few else "of FOCE with interaction at the estimates"
@@ -200,7 +202,7 @@ class SAEM(ForPopulations):
         elif known is not None and known.reason and "subjects" not in known.reason:
             status = Status.NOT_IDENTIFIED
             message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
-        elif not np.isfinite(far):
+        elif not np.isfinite(far) and exact is None:
             status = Status.NOT_CONVERGED
             message = f"Nothing tells whether it converged: it takes a smooth of {2 * _BATCHES} or more."
         elif exact is None and (aims is None or not aims.sure):
@@ -209,7 +211,8 @@ class SAEM(ForPopulations):
             message = f"{said} Raise smooth to {self.smooth * more:.2g}, or chains, or burn."
         else:
             if exact is not None:
-                said = f"Draws alone left too much open. {said} The end is by exact slopes, those of quadrature."
+                said = " ".join(["Draws alone left too much open.", said]).strip()
+                said += " The end is by exact slopes, those of quadrature."
                 if not exact.settled:
                     status = Status.NOT_CONVERGED
                     said += f" They found no minimum: {exact.reason}. Raise chains, or use Quadrature()."
@@ -221,7 +224,7 @@ class SAEM(ForPopulations):
         return Verdict(
             status=status,
             message=message,
-            gradient=far,
+            gradient=far if exact is None else np.nan,
             rank=int((eigenvalues > 1e-8).sum()),
             free=len(x),
             condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
