@@ -63,7 +63,7 @@ DIMENSIONS: dict[str, str] = {
 GROUPS: dict[str, str] = {
     "/": "attributes: what was fitted, how, and with what verdict",
     "estimates": "the estimates and their precision",
-    "covariance": "covariance and correlation of the estimates, on the estimation scale",
+    "covariance": "covariance and correlation of the estimates, on the estimation and on the natural scale",
     "verdict": "why the fit may or may not be believed, in numbers",
     "omega": "between-subject variances and covariances",
     "subjects": "what belongs to one subject: its parameters, its part of the objective",
@@ -137,6 +137,14 @@ _LISTED = (
         dims=("parameter", "parameter_"),
         meaning="correlation of the estimates on the estimation scale",
         unit="1",
+        by_subject=True,
+    ),
+    Variable(
+        name="natural",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="covariance of the estimates on the natural scale (delta method)",
+        unit="parameter",
         by_subject=True,
     ),
     _verdict("status", "the verdict in a word"),

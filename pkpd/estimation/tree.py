@@ -86,9 +86,14 @@ def _follows(outcome: Outcome) -> np.ndarray:
 
 
 def _covariance(outcome: Outcome) -> xr.Dataset:
-    return _dataset(
-        outcome, "covariance", {"covariance": outcome.covariance, "correlation": correlation(outcome.covariance)}, {}
-    )
+    own, there = outcome.coordinates, outcome.covariance
+    slope = own.slope(own.forward(outcome.values))
+    columns = {
+        "covariance": there,
+        "correlation": correlation(there),
+        "natural": slope[..., :, None] * there * slope[..., None, :],
+    }
+    return _dataset(outcome, "covariance", columns, {})
 
 
 def _verdict(outcome: Outcome) -> xr.Dataset:

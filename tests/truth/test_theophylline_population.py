@@ -83,6 +83,17 @@ def test_standard_errors_with_omega_held():
         assert errors[name] == pytest.approx(printed, rel=slack), name
 
 
+def test_covariance_on_the_natural_scale():
+    """By the delta method: a variance is an SD squared, whose logarithm the search moves."""
+    fit = fitted(pkpd.FOCE())
+    natural = fit.covariance["natural"]
+    names = fit.estimates["parameter"].values.tolist()
+    value, there = fit.estimates["value"].values, fit.covariance["covariance"].values
+    np.testing.assert_allclose(np.sqrt(np.diagonal(natural)), fit.estimates["se"], rtol=1e-12)
+    slope = value  # all are logarithms on the scale of the table
+    np.testing.assert_allclose(natural.values, there * np.outer(slope, slope), rtol=1e-12, err_msg=str(names))
+
+
 def test_other_starts_reach_the_same_minimum():
     for factors in ((0.4, 0.4, 0.4), (3.0, 3.0, 3.0), (3.0, 0.4, 3.0)):
         start = {name: p.typical * f for (name, p), f in zip(model().parameters.items(), factors, strict=True)}
