@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from validation_tables import beside, table
 
-__all__ = ["growth", "other_laws", "theophylline_population", "wang"]
+__all__ = ["growth", "other_laws", "phenobarbital", "theophylline_population", "wang"]
 
 
 def wang() -> str:
@@ -52,6 +52,24 @@ def theophylline_population() -> str:
     )
     saem = room.fitted(pkpd.SAEM(seed=1))
     rows.append(("the same at the estimates of SAEM (seed 1)", "", f"{saem.ofv:.4f}", ""))
+    return table(("", "printed", "pkpd", "digits"), rows)
+
+
+def phenobarbital() -> str:
+    """Give FOCE with interaction on routine data: objectives, estimates, standard errors, shrinkage."""
+    from tests.truth.phenobarbital import test_phenobarbital as room
+
+    fit = room.fitted()
+    rows = [
+        ("objective at the starting values", "587.36644135", *beside(room.at_start().ofv, "587.36644135", 2.0)),
+        ("objective at the printed estimates", "586.27605628", *beside(room.held().ofv, "586.27605628", 2.0)),
+        ("objective at its minimum", "586.276056", *beside(fit.ofv, "586.276056", 1.0)),
+    ]
+    values, errors = room.column("value"), room.column("se")
+    for name, printed in room.MINIMUM.items():
+        rows.append((name, f"{printed:#.6g}", *beside(values[name], f"{printed:#.6g}")))
+    for name, printed in room.ERRORS.items():
+        rows.append((f"standard error of {name}", f"{printed:#.6g}", *beside(errors[name], f"{printed:#.6g}")))
     return table(("", "printed", "pkpd", "digits"), rows)
 
 
