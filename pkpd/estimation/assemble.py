@@ -159,7 +159,7 @@ def _unknown(known: Precision | None, verdict: Verdict) -> tuple[str, ...]:
     """Say why there are no standard errors, where the verdict does not."""
     if known is None or not known.reason or known.reason in verdict.message:
         return ()
-    remedy = ' covariance="R" does without these.' if "squares of slopes" in known.reason else ""
+    remedy = ' covariance="R" does without these.' if known.few else ""
     return (f"There are no standard errors: {known.reason}.{remedy}",)
 
 

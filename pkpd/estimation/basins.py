@@ -190,7 +190,7 @@ class Search:
 
     def refine(self, found: Minimum, known: Precision | None, held: np.ndarray) -> Minimum | None:
         """Go on where the observed information at an end says that it is no minimum; None if there is no way."""
-        if self.most == 0 or known is None or not known.reason or "subjects" in known.reason:
+        if self.most == 0 or known is None or not known.open:
             return None
         x, before = found.descent.x, found.descent.point.objective
         scale = np.sqrt(np.abs(np.diagonal(known.r)))

@@ -7,7 +7,7 @@ import numpy as np
 from pkpd.estimation.basins import Minimum
 from pkpd.estimation.descend import STOPPED
 from pkpd.estimation.outer import Outer
-from pkpd.estimation.precision import Precision
+from pkpd.estimation.precision import Precision, rank_and_condition
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 
@@ -48,7 +48,6 @@ def believe(
     natural = quantities.natural(descent.x)[own.free]
     empty = [n.startswith("share.") and min(v, 1 - v) < _NOBODY for n, v in zip(names, natural, strict=True)]
     bounds = tuple(name for name, *is_at in zip(names, held, empty, strict=True) if any(is_at))
-    eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
     status, message = Status.CONVERGED, "The search ended at a minimum."
     if most == 0:
         status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
@@ -68,10 +67,11 @@ def believe(
             f"This is no minimum: one set of values for everybody explains the records better, by {found.above:.4g}. "
             "Try other starts: starts=5."
         )
-    elif known is not None and known.reason and "subjects" not in known.reason:
+    elif known is not None and known.open:
         status = Status.NOT_IDENTIFIED
         open_ = _open(names, ~held, known)
-        least = f" (smallest eigenvalue {eigenvalues.min():.2g}, of 1 each)" if np.isfinite(eigenvalues).any() else ""
+        finite = np.isfinite(known.eigenvalues).any()
+        least = f" (smallest eigenvalue {known.eigenvalues.min():.2g}, of 1 each)" if finite else ""
         message = f"There are no standard errors: {known.reason}{least}. "
         if open_:
             message += f"The data do not tell {' and '.join(open_)} from each other. " if len(open_) > 1 else (
@@ -87,15 +87,15 @@ def believe(
         message += " " + " ".join(_said(name) for name, is_gone in zip(names, gone, strict=True) if is_gone)
     if status == Status.AT_BOUND and any(empty):
         message += " A class in which nobody is left is best taken out of the mixture."
-    usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
+    rank, condition = rank_and_condition(known)
     return Verdict(
         status=status,
         message=message,
         gradient=steep,
         decrement=descent.decrement,
-        rank=int((eigenvalues > 1e-8).sum()),
+        rank=rank,
         free=len(descent.x),
-        condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
+        condition=condition,
         at_bounds=bounds,
         evaluations=outer.solved,
         starts=len(found.ends),

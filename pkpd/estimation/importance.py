@@ -14,7 +14,7 @@ from pkpd.estimation.base import Outcome
 from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.outer import Look, Outer, Penalised
 from pkpd.estimation.population import ForPopulations, check_start
-from pkpd.estimation.precision import Precision, find_precision
+from pkpd.estimation.precision import Precision, find_precision, rank_and_condition
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.verdict import Status, Verdict
@@ -99,7 +99,7 @@ class Importance(ForPopulations):
 
     def _run(self, population: Population) -> Outcome:
         quantities = Quantities.of(population)
-        start = np.concatenate([population.effects.start, population.effects.covariance.start])
+        start = population.start
         outer = Outer(population, foce)
         check_start(population, outer(start))
         with progress("Sampling") as tick:
@@ -181,7 +181,7 @@ class Importance(ForPopulations):
             status = Status.NOT_CONVERGED
             remedy = "Raise max_iterations, or try other starts." if search.left == 0 else "Raise draws."
             message = f"The search ended without a minimum: {found.reason}. {remedy}"
-        elif known is not None and known.reason and "subjects" not in known.reason:
+        elif known is not None and known.open:
             status = Status.NOT_IDENTIFIED
             message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
         elif noise.max() > _SURE:
@@ -190,16 +190,15 @@ class Importance(ForPopulations):
             status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
             if any(gone):
                 message += " A variance that has run to 0 is best taken out of the model (iiv = 0)."
-        eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
-        usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
+        rank, condition = rank_and_condition(known)
         return Verdict(
             status=status,
             message=message,
             gradient=steep,
             decrement=found.decrement,
-            rank=int((eigenvalues > 1e-8).sum()),
+            rank=rank,
             free=len(found.x),
-            condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
+            condition=condition,
             at_bounds=bounds,
             evaluations=search.solved,
         )
@@ -280,7 +279,7 @@ class _Search:
         self.left, self.before = options.max_iterations, 0
         self.trace: list[tuple[float, np.ndarray]] = []
         self.near = np.zeros((len(population.problem.subjects), len(population.effects.names)))
-        self.stage = self.lay(np.concatenate([population.effects.start, population.effects.covariance.start]), _FEWEST)
+        self.stage = self.lay(population.start, _FEWEST)
 
     @property
     def solved(self) -> int:

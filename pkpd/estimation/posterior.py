@@ -109,7 +109,7 @@ class MAP:
 
     def _run(self, population: Population) -> Outcome:
         effects, problem = population.effects, population.problem
-        x = np.concatenate([effects.start, effects.covariance.start])
+        x = population.start
         prior = Prior.at(population, x)
         found = _search(population, prior, self.starts)
         modes = found.modes

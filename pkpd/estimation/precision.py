@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.estimation.outer import Penalised
 
-__all__ = ["CovarianceMethod", "Precision", "find_precision"]
+__all__ = ["CovarianceMethod", "Precision", "find_precision", "rank_and_condition"]
 
 CovarianceMethod = Literal["sandwich", "R", "S"]
 
@@ -38,6 +38,8 @@ class Precision:
         Of r, scaled to a unit diagonal.
     reason : str
         Why there is none.
+    few : bool
+        Whether it is for too few people alone: the information itself is sound.
     """
 
     r: np.ndarray
@@ -45,6 +47,12 @@ class Precision:
     covariance: np.ndarray
     eigenvalues: np.ndarray
     reason: str = ""
+    few: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the data leave a direction open."""
+        return bool(self.reason) and not self.few
 
 
 def find_precision(
@@ -105,11 +113,19 @@ def find_precision(
                              reason="a direction changes nobody's likelihood")  # fmt: skip
         if method != "R":
             return Precision(r=r, s=s, covariance=unknown, eigenvalues=eigenvalues,
-                             reason=f"{people} subjects do not support {len(places)} squares of slopes")  # fmt: skip
+                             reason=f"{people} subjects do not support {len(places)} squares of slopes",
+                             few=True)  # fmt: skip
     inverse = np.linalg.inv(r) if method != "S" else np.linalg.inv(s)
     covariance = np.zeros((len(x), len(x)))
     covariance[np.ix_(places, places)] = inverse @ s @ inverse if method == "sandwich" else inverse
     return Precision(r=r, s=s, covariance=covariance, eigenvalues=eigenvalues)
+
+
+def rank_and_condition(known: Precision | None) -> tuple[int, float]:
+    """Give the rank of the scaled information and its condition number; 0 and NaN where it is not known."""
+    values = np.zeros(0) if known is None else known.eigenvalues
+    usable = values.size and np.isfinite(values).all() and values.min() > 0
+    return int((values > _LEAST).sum()), float(values.max() / values.min()) if usable else float("nan")
 
 
 def _scaled(matrix: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
-from pkpd.estimation.precision import Precision, find_precision
+from pkpd.estimation.precision import Precision, find_precision, rank_and_condition
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.stochastic import Search
 from pkpd.estimation.verdict import BY_HAND, Status, Verdict
@@ -112,8 +112,7 @@ class SAEM(ForPopulations):
         quantities = Quantities.of(population)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
         approximation = partial(quadrature, nodes=_NODES) if few else foce
-        start = np.concatenate([effects.start, effects.covariance.start])
-        check_start(population, Outer(population, foce)(start))
+        check_start(population, Outer(population, foce)(population.start))
         search = Search(self, population, quantities)
         state = search.run(self._kept(population))
         x, ends, solved = search.estimates(state), np.array(state.ends), search.solved(state)
@@ -199,7 +198,7 @@ class SAEM(ForPopulations):
             message = f"{BY_HAND} after {done} of {self.burn + self.smooth} iterations: the estimates so far."
         elif self.burn + self.smooth == 0:
             status, message = Status.NOT_CONVERGED, "Nothing was searched: the objective stands at the starting values."
-        elif known is not None and known.reason and "subjects" not in known.reason:
+        elif known is not None and known.open:
             status = Status.NOT_IDENTIFIED
             message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
         elif not np.isfinite(far) and exact is None:
@@ -219,15 +218,14 @@ class SAEM(ForPopulations):
             message = said
             if bounds and status is Status.CONVERGED:
                 status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"
-        eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
-        usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
+        rank, condition = rank_and_condition(known)
         return Verdict(
             status=status,
             message=message,
             gradient=far if exact is None else np.nan,
-            rank=int((eigenvalues > 1e-8).sum()),
+            rank=rank,
             free=len(x),
-            condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
+            condition=condition,
             at_bounds=bounds,
             evaluations=solved,
         )

@@ -14,7 +14,7 @@ from pkpd.estimation.complete import natural_of
 from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.outer import Look, Outer, Penalised
 from pkpd.estimation.population import ForPopulations, check_start
-from pkpd.estimation.precision import Precision, find_precision
+from pkpd.estimation.precision import Precision, find_precision, rank_and_condition
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.verdict import Status, Verdict
@@ -84,7 +84,7 @@ class TwoStage(ForPopulations):
         order = np.array([effects.typical.index(name) for name in effects.names], dtype=int)
         outer = Outer(replace(population, effects=_unrelated(effects), priors=Priors()), foce)
         # On the way from the typical person to a subject alone, the population of the model lends a hand.
-        prior = Prior.at(population, np.concatenate([effects.start, effects.covariance.start]))
+        prior = Prior.at(population, population.start)
         near = find_modes(population, prior.z, prior.precision, np.zeros((len(population.problem.subjects), d)))
         outer.last = (effects.start[d:], Marginal(each=2 * near.value, modes=near))
         check_start(outer.population, outer(effects.start[d:]))
@@ -172,20 +172,19 @@ class TwoStage(ForPopulations):
             ended = first if not first.settled else second
             assert ended is not None
             status, message = Status.NOT_CONVERGED, f"The search ended without a minimum: {ended.reason}."
-        elif known is not None and known.reason and "subjects" not in known.reason:
+        elif known is not None and known.open:
             status = Status.NOT_IDENTIFIED
             message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
         elif bounds:
             status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}."
-        eigenvalues = known.eigenvalues if known is not None else np.zeros(0)
-        usable = eigenvalues.size and np.isfinite(eigenvalues).all() and eigenvalues.min() > 0
+        rank, condition = rank_and_condition(known)
         return Verdict(
             status=status,
             message=message,
             decrement=max(first.decrement, 0.0 if second is None else second.decrement),
-            rank=int((eigenvalues > 1e-8).sum()),
+            rank=rank,
             free=len(x),
-            condition=float(eigenvalues.max() / eigenvalues.min()) if usable else float("nan"),
+            condition=condition,
             at_bounds=bounds,
             evaluations=solved,
         )
@@ -284,6 +283,7 @@ def _together(one: Precision, other: Precision, ones: np.ndarray, others: np.nda
         covariance=covariance,
         eigenvalues=np.concatenate([one.eigenvalues, other.eigenvalues]),
         reason=one.reason or other.reason,
+        few=one.few if one.reason else other.few,
     )
 
 
