@@ -38,6 +38,7 @@ __all__ = [
     "group_maximum",
     "natural_of",
     "newton",
+    "of_members",
     "residual_sd",
     "stepped_score",
 ]
@@ -185,7 +186,7 @@ def collect(crowd: Population, roles: Roles, z: np.ndarray, b: np.ndarray, steps
     """Give the statistics of the chains at typical values `z` (K,) and random effects `b` (C, d)."""
     first, second = [], []
     for group, own in zip(crowd.effects.covariance.groups, roles.by_group, strict=True):
-        centre = np.where(own >= 0, z[own], 0.0)
+        centre = of_members(own, z, 0.0)
         each = np.concatenate([b[:, place] for place in group.places]) + centre
         first.append(each.mean(axis=0))
         second.append(each.T @ each / len(each))
@@ -201,6 +202,13 @@ def collect(crowd: Population, roles: Roles, z: np.ndarray, b: np.ndarray, steps
             sd = psi[0, residuals.names.index(crowd.effects.typical[k])]
             squares[i] = (scaled[np.tile(rows, copies)] ** 2).mean() * sd**2
     return Statistics(first=tuple(first), second=tuple(second), squares=squares, information=steps.information)
+
+
+def of_members(own: np.ndarray, values: np.ndarray, otherwise: float) -> np.ndarray:
+    """Give what each member of a group (m,) has of the K typical values; `otherwise` where it leads none."""
+    found = np.full(len(own), otherwise)
+    found[own >= 0] = values[own[own >= 0]]
+    return found
 
 
 def group_maximum(
@@ -241,8 +249,8 @@ def group_maximum(
     centre, free = np.zeros(len(own)), own >= 0
     known, weight = np.zeros(len(own)), np.zeros(len(own))
     if priors is not None and priors.centre.size:
-        known = np.where(free, priors.centre[own], 0.0)
-        weight = np.where(free, priors.precision[own], 0.0) / people
+        known = of_members(own, priors.centre, 0.0)
+        weight = of_members(own, priors.precision, 0.0) / people
     for _ in range(len(own) + 1):
         held = ~free
         pull = precision[np.ix_(free, held)] @ (first - centre)[held] + (weight * (known - first))[free]

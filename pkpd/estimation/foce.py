@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
 from pkpd.errors import CannotFit
 from pkpd.estimation.outer import Approximation
 from pkpd.estimation.population import PopulationEstimator
@@ -32,7 +34,7 @@ class FO(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.CENSORING, Feature.STUDENT}
+    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.STUDENT}
 
     @property
     def title(self) -> str:
@@ -141,6 +143,14 @@ def _need_plain_errors(estimator: PopulationEstimator, population: Population) -
             where=f"{type(estimator).__name__}()",
             expected="Records that were all seen.",
             remedy='Use FOCE(), Laplace() or Quadrature(), or leave these records out: censoring="M1".',
+        )
+    density = population.density
+    if np.isfinite(density.floor).any() or np.isfinite(density.ceiling).any():
+        raise CannotFit(
+            f"it cannot honour {density.method}: records that are given to lie in a range.",
+            where=f"{type(estimator).__name__}(censoring={density.method!r})",
+            expected='censoring="M1" or "M3", as all records were seen.',
+            remedy="Use FOCE(), Laplace() or Quadrature().",
         )
     model = population.problem.model
     if heavy := population.problem.features.get(Feature.STUDENT):

@@ -161,7 +161,9 @@ class Importance(ForPopulations):
         steep = float(np.abs(gradient * errors)[~at_bound].max(initial=0.0))
         wander = np.sqrt(np.maximum(np.diagonal(inverse @ (0.25 * here.scores.noise) @ inverse), 0.0))
         noise = np.divide(wander, errors, out=np.zeros_like(wander), where=(errors > 0) & ~at_bound)
-        said = f"Monte Carlo errors are at most {noise.max():.2g} standard errors ({names[int(noise.argmax())]})."
+        worst = float(noise.max(initial=0.0))
+        whose = f" ({names[int(noise.argmax())]})" if names else ""
+        said = f"Monte Carlo errors are at most {worst:.2g} standard errors{whose}."
         weak = _weak(sampled, tails)
         people = search.population.problem.subjects
         status, message = Status.CONVERGED, said
@@ -184,7 +186,7 @@ class Importance(ForPopulations):
         elif known is not None and known.open:
             status = Status.NOT_IDENTIFIED
             message = f"There are no standard errors: {known.reason}. Fix a parameter, or take out a random effect."
-        elif noise.max() > _SURE:
+        elif worst > _SURE:
             status, message = Status.NOT_CONVERGED, f"{said} Raise draws."
         elif bounds:
             status, message = Status.AT_BOUND, f"At a bound: {', '.join(bounds)}. {said}"

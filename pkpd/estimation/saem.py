@@ -108,8 +108,9 @@ class SAEM(ForPopulations):
 
     def _run(self, population: Population) -> Outcome:
         _check_subjects(population)
-        effects = population.effects
-        quantities = Quantities.of(population)
+        effects, quantities = population.effects, Quantities.of(population)
+        if self.burn + self.smooth:
+            _check_free(population, quantities)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
         approximation = partial(quadrature, nodes=_NODES) if few else foce
         check_start(population, Outer(population, foce)(population.start))
@@ -136,7 +137,7 @@ class SAEM(ForPopulations):
         aims, exact = None, None
         if known is not None and len(ends) >= 2 * _BATCHES:
             bent = None
-            if known.eigenvalues.min(initial=1.0) > 1e-8:
+            if known.eigenvalues.min(initial=1.0) > 1e-8 and not at_bound.all():
                 aims, bent = _aims(x, ends, known.r, ~at_bound), np.eye(len(x))
                 bent[np.ix_(~at_bound, ~at_bound)] = 2 * known.r
             if few and (aims is None or not aims.sure):
@@ -279,6 +280,17 @@ def _aims(x: np.ndarray, ends: np.ndarray, information: np.ndarray, free: np.nda
         farthest=int(places[farthest]),
         noisiest=int(places[noisiest]),
     )
+
+
+def _check_free(population: Population, quantities: Quantities) -> None:
+    """Refuse to search where everything is held."""
+    if not quantities.coordinates.free.any():
+        raise CannotFit(
+            "nothing is estimated: all typical values, variances and residual SDs are fixed.",
+            where=population.problem.where,
+            expected="Something for the draws to move.",
+            remedy="SAEM(burn=0, smooth=0) evaluates at the fixed values, and so does Importance().",
+        )
 
 
 def _check_subjects(population: Population) -> None:

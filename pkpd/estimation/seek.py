@@ -117,7 +117,7 @@ class Scan:
     def lines(self, decades: np.ndarray) -> np.ndarray:
         """Give trials (C, K) with one value, then with all, so many decades away from the given ones."""
         ways = np.vstack([np.eye(len(self.centre))[self.moved], np.isin(np.arange(len(self.centre)), self.moved)])
-        return self._away((ways[None] * decades[:, None, None]).reshape(-1, len(self.centre)))
+        return self._away((ways[None] * decades[:, None, None]).reshape(len(decades) * len(ways), len(self.centre)))
 
     def box(self, centre: np.ndarray, decades: float) -> np.ndarray:
         """Give trials (C, K) that fill a box around a centre evenly."""

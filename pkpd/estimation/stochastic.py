@@ -18,6 +18,7 @@ from pkpd.estimation.complete import (
     group_maximum,
     natural_of,
     newton,
+    of_members,
     residual_sd,
     stepped_score,
 )
@@ -224,8 +225,7 @@ class Search:
         z, matrices, b, mode = z.copy(), [], b.copy(), hills.mode.copy()
         for g, group in enumerate(covariance.groups):
             own, before = roles.by_group[g], state.matrices[g]
-            lower = np.where(own >= 0, self.lower[own], -np.inf)
-            upper = np.where(own >= 0, self.upper[own], np.inf)
+            lower, upper = of_members(own, self.lower, -np.inf), of_members(own, self.upper, np.inf)
             centre, matrix = group_maximum(
                 group, own, statistics.first[g], statistics.second[g], before, lower, upper,
                 people=people * len(group.places), priors=priors, of_group=priors.weight_of_group.get(g),

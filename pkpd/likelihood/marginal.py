@@ -166,7 +166,7 @@ def foce_no_interaction(
     by_sd = 2 * (1 / sd - residual**2 / sd**3)
     by_sd -= 2 * np.einsum("ni,nij,nj->n", lines, inverse[who], lines) / sd**3
     by_sd -= 2 * residual * np.einsum("ni,ni->n", lines, shift[who]) / sd**3
-    follow = population.density.follows
+    follow = population.density.follows & ~population.density.left_out
     sd_w = spread.sd_f[:, None] * typical.v[:, 0] + np.einsum("nr,nrw->nw", spread.sd_psi, typical.v[:, 1:])
     more = population.sum(np.where(follow, by_sd, 0.0)[:, None] * sd_w) @ effects.to_typical
     each_x = found.gradient.copy()
@@ -188,11 +188,14 @@ def fo(
     spread = population.density.residuals.spread(at.f, at.psi, second=True)
     sd, residual = spread.sd, population.density.observed - spread.mean
     lines = spread.mean_f[:, None] * (at.v[:, 0] @ effects.to_effect)
+    counted = ~population.density.left_out
+    lines = np.where(counted[:, None], lines, 0.0)
     weighted = lines / (sd**2)[:, None]
     hessian = population.sum(np.einsum("ni,nj->nij", weighted, lines)) + prior.precision
     b = np.linalg.solve(hessian, population.sum(weighted * residual[:, None])[..., None])[..., 0]
     left = residual - np.einsum("ni,ni->n", lines, b[who])
-    value = population.sum(0.5 * (left / sd) ** 2 + np.log(sd) - population.density.log_jacobian)
+    value = 0.5 * (left / sd) ** 2 + np.log(sd) - population.density.log_jacobian
+    value = population.sum(np.where(counted, value, 0.0))
     value = np.where(np.isfinite(value), value, np.inf) + 0.5 * np.einsum("si,ij,sj->s", b, prior.precision, b)
     modes = Modes(b=b, at=at, value=value, hessian=hessian, decrement=np.zeros(len(b)), iterations=0)
     each = _laplace(value, hessian, prior)
@@ -212,6 +215,7 @@ def fo(
     by_sd = 2 * (1 / sd - left**2 / sd**3) - 2 * np.einsum("ni,ni->n", half, lines) / sd**3
     by_w = by_sd[:, None] * sd_w - (2 * left / sd**2)[:, None] * mean_w
     by_w += 2 * np.einsum("ni,niw->nw", half, lines_w) / (sd**2)[:, None]
+    by_w = np.where(counted[:, None], by_w, 0.0)
     each_x = np.concatenate([population.sum(by_w) @ effects.to_typical, prior.slopes_of(b, inverse)], axis=1)
     return Marginal(each=each, modes=modes, gradient=each_x)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pkpd
-from pkpd.errors import ModelError
+from pkpd.errors import CannotFit, ModelError
 from pkpd.model import Model
 from tests.estimation.test_population import TEXT, model, seen, value
 
@@ -75,3 +75,33 @@ def test_they_are_written_read_and_shown(tmp_path):
     fit.save(tmp_path / "fit.nc")
     assert pkpd.load_fit(tmp_path / "fit.nc").model == fit.model
     assert fit.model.blocks[0].fixed
+
+
+def all_typical_values_held(*, variances: bool = False) -> Model:
+    own = model()
+    held = {n: replace(p, fixed=True, fixed_iiv=variances) for n, p in own.parameters.items()}
+    return own.replace(parameters=held, outputs={"cp": replace(own.outputs["cp"], fixed_error=True)})
+
+
+def test_variances_alone_may_be_estimated():
+    exact = pkpd.fit(all_typical_values_held(), seen(), pkpd.Quadrature(nodes=9))
+    assert exact.status == "converged" and exact.verdict["free"].item() == 2
+    for estimator in (pkpd.FOCE(), pkpd.SAEM(seed=1, burn=80, smooth=60), pkpd.Importance(seed=1, draws=300)):
+        fit = pkpd.fit(all_typical_values_held(), seen(), estimator)
+        assert fit.status == "converged", estimator
+        for name in ("iiv.cl", "iiv.v"):
+            near = 0.2 * value(exact, name, "se")
+            assert value(fit, name) == pytest.approx(value(exact, name), abs=near), estimator
+
+
+def test_where_everything_is_held_the_likelihood_is_evaluated():
+    held = all_typical_values_held(variances=True)
+    exact = pkpd.fit(held, seen(), pkpd.Quadrature(nodes=15))
+    for options in ({}, {"max_iterations": 0}):
+        drawn = pkpd.fit(held, seen(), pkpd.Importance(seed=1, **options))
+        error = float(np.sqrt((drawn["importance"]["objective_error"].values ** 2).sum()))
+        assert drawn.ofv == pytest.approx(exact.ofv, abs=3 * error)
+    assert np.isfinite(pkpd.fit(held, seen(), pkpd.FOCE()).ofv)
+    assert pkpd.fit(held, seen(), pkpd.SAEM(seed=1, burn=0, smooth=0)).ofv == pytest.approx(exact.ofv, abs=0.01)
+    with pytest.raises(CannotFit, match="nothing is estimated"):
+        pkpd.fit(held, seen(), pkpd.SAEM(seed=1))
