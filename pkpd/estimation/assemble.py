@@ -80,7 +80,8 @@ def assemble(
     prior = population.priors
     penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
     share = _share(population, quantities, look.x, known)
-    n = problem.observations.dv.size
+    counted, known_by_limits = ~population.density.left_out, population.density.censored & ~population.density.left_out
+    n = int(counted.sum())
     return Outcome(
         coordinates=own,
         groups=("population",),
@@ -95,6 +96,7 @@ def assemble(
         verdicts=(verdict,),
         numbers={
             "records": np.array([n]),
+            **({"censored": np.array([known_by_limits.sum()])} if known_by_limits.any() else {}),
             "degrees_of_freedom": np.array([n - len(look.x)]),
             "likelihood": np.array([likelihood]),
             "prior": np.array([penalty]),

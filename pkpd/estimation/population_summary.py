@@ -14,7 +14,7 @@ from pkpd.estimation.parts import CV, Estimate, Parts, Spread, parts
 if TYPE_CHECKING:
     from pkpd.estimation.fit import Fit
 
-__all__ = ["objectives", "population_summary", "remarks", "size_in_words", "verdict_in_numbers"]
+__all__ = ["constant", "objectives", "population_summary", "remarks", "size_in_words", "verdict_in_numbers"]
 
 _LOUD = 0.9  # correlations of estimates from here on are named
 
@@ -62,12 +62,22 @@ def objectives(fit: Fit) -> list[tuple[str, float, float]]:
     return [(f"by {how} (the objective)", float(attrs["objective"]), 0.0), (f"by {way} (exact)", exact, error)]
 
 
+def constant(fit: Fit) -> float:
+    """Give n log(2 pi) of the n records that were seen: the probability of a censored one lacks no constant."""
+    verdict = fit.verdict
+    censored = int(verdict["censored"].item()) if "censored" in verdict else 0
+    return (int(verdict["records"].item()) - censored) * float(np.log(2 * np.pi))
+
+
+def _seen(fit: Fit) -> str:
+    return " that were seen" if "censored" in fit.verdict else ""
+
+
 def verdict_in_numbers(fit: Fit) -> str:
     """Say what stands behind the verdict."""
     attrs, verdict = fit.attrs, fit.verdict
-    constant = int(verdict["records"].item()) * np.log(2 * np.pi)
     gradient, decrement = float(verdict["gradient"].item()), float(verdict["decrement"].item())
-    said = [f"n log(2 pi) of the n records, {constant:.4f}, is left out, as NONMEM does."]
+    said = [f"n log(2 pi) of the n records{_seen(fit)}, {constant(fit):.4f}, is left out, as NONMEM does."]
     said += ["No AIC is made of what was not minimised."] if np.isnan(attrs["aic"]) else [
         f"With it: AIC {attrs['aic']:.2f}, BIC {attrs['bic']:.2f}."
     ]  # fmt: skip

@@ -122,7 +122,7 @@ class MAP:
         covariance = lines @ variance @ lines.T
         lower, upper = wald(own, z, covariance, self.level, np.inf)
         w, typical = effects.arguments(prior.z, modes.b), effects.arguments(prior.z, np.zeros_like(modes.b))
-        n = np.bincount(population.subject, minlength=people)
+        n = np.bincount(population.subject[~population.density.left_out], minlength=people)
         groups = effects_of_subjects(population, x, replace(modes, hessian=shape))
         if people < _FEW:
             nothing = (("effect",), np.full(len(effects.names), np.nan))

@@ -143,6 +143,7 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
     seen, laws = problem.observations, problem.residuals
     psi, own = outcome.residual[seen.subject], laws.observed(seen.dv)
     at, at_typical = laws.spread(ipred, psi), laws.spread(pred, psi)
+    own, dv = (np.where(seen.censored, np.nan, values) for values in (own, seen.dv))  # a limit leaves no residual
     change = np.asarray(np.isfinite(seen.ref))
     unit = np.where(change, "%", np.array([o.unit for o in problem.model.outputs.values()])[seen.output])
     columns: dict[str, Any] = {
@@ -152,8 +153,8 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
         "DVID": np.array(list(problem.model.outputs))[seen.output],
         "PRED": pred,
         "IPRED": ipred,
-        "RES": seen.dv - pred,
-        "IRES": seen.dv - ipred,
+        "RES": dv - pred,
+        "IRES": dv - ipred,
         "WRES": (own - at_typical.mean) / at_typical.sd,
         "IWRES": (own - at.mean) / at.sd,
         "SD": at.sd,
@@ -222,7 +223,9 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
     options = {field.name: getattr(estimator, field.name) for field in fields(estimator) if field.compare}
     defaults = {field.name: field.default for field in fields(estimator)}
     said = [f"{name}={value!r}" for name, value in options.items() if value != defaults[name]]
-    deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + float(np.nansum(n)) * np.log(2 * np.pi)
+    # A probability is whole; only densities lack the constant.
+    points = float(np.nansum(n)) - float(np.nansum(outcome.numbers.get("censored", 0.0)))
+    deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + points * np.log(2 * np.pi)
     return {
         "format": FORMAT,
         "model_name": problem.model.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.estimation.parts import Estimate, Spread, parts
-from pkpd.estimation.population_summary import objectives, remarks, size_in_words
+from pkpd.estimation.population_summary import constant, objectives, remarks, size_in_words
 from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
 from pkpd.reporting.content import Column, Figure, Section, Table
@@ -25,7 +25,6 @@ __all__ = ["estimates", "goodness", "objective_table", "random_part"]
 def objective_table(fit: Fit) -> Table:
     """Give minus two log likelihood, by the estimator and exactly."""
     rows = [(how, value, error or None) for how, value, error in objectives(fit)]
-    constant = int(fit.verdict["records"].item()) * np.log(2 * np.pi)
     criteria = f"AIC {fit.attrs['aic']:.2f}, BIC {fit.attrs['bic']:.2f} (of n records)"
     if np.isnan(fit.attrs["aic"]):
         criteria = "no AIC, as it was not minimised"
@@ -35,8 +34,8 @@ def objective_table(fit: Fit) -> Table:
         columns=(Column(name="", kind="name"), Column(name="−2 log L", decimals=4), Column(name="error", digits=2)),
         rows=tuple(rows),
         notes=(
-            f"With the constant, here {constant:.4f}: {criteria}. Objectives of different methods are not comparable; "
-            "exact ones are.",
+            f"With the constant, here {constant(fit):.4f}: {criteria}. "
+            "Objectives of different methods are not comparable; exact ones are.",
         ),
     )
 
