@@ -78,6 +78,8 @@ def classes_of_subjects(population: Population, found: Mixed) -> dict[str, xr.Da
 def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:
     """Give CWRES, (n,): residuals of the model linearised at the modes, decorrelated; NaN where there is none.
 
+    Of FO the model is linearised through the typical person, where they are WRES of NONMEM.
+
     For subject i: V^-1/2 (y - (m(b) - A b)), where m is the expectation at the mode b, A its derivatives, and
     V = A Omega A' + diag(sd^2). With interaction the SDs are those at the mode. Student's t with 2
     degrees of freedom or fewer has no SD, and its records no residual.
@@ -90,7 +92,10 @@ def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -
     lines = spread.mean_f[:, None] * (at.v[:, 0] @ effects.to_effect)
     wider = np.array([law.sd for law in density.around])[density.residuals.output]
     seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (spread.sd > 0) & np.isfinite(wider)
-    difference = density.observed - (spread.mean - np.einsum("ni,ni->n", lines, modes.b[who]))
+    # Back to the typical person from where the records were predicted: the modes, or for FO the typical person itself.
+    away = at.w - effects.arguments(x[: len(effects.typical)], np.zeros_like(modes.b))
+    back = spread.mean_f * np.einsum("nw,nw->n", at.v[:, 0], away[who])
+    difference = density.observed - (spread.mean - back)
     found = np.full(len(at.f), np.nan)
     rows = np.flatnonzero(seen)
     if not rows.size:

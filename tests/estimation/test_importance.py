@@ -247,3 +247,34 @@ def test_as_saem():
     one, two = (pkpd.fit(model, seen(**options), e) for e in (Importance(seed=1), SAEM(seed=1)))
     away = (one.estimates.value - two.estimates.value) / two.estimates.se
     assert float(np.abs(away).max()) < 0.15
+
+
+def test_the_noise_of_the_slopes_is_what_other_seeds_show():
+    own = population("block")
+    x = own.start + 0.1  # away from the maximum, where the slopes of subjects are not 0
+    prior = Prior.at(own, x)
+    modes = find_modes(own, prior.z, prior.precision, np.zeros((len(own.problem.subjects), len(own.effects.names))))
+    shape, slopes, noise = curvature_at(own, modes, prior.precision), [], []
+    for seed in range(80):
+        draws = Proposals.around(own, prior.z, modes.b, shape, draws=100, seed=seed)
+        scores = draws.scores(prior, draws.weigh(prior))
+        slopes.append(scores.gradient.sum(axis=0))
+        noise.append(np.diagonal(scores.noise))
+    ratio = np.mean(noise, axis=0) / np.var(slopes, axis=0, ddof=1)
+    assert ratio.min() > 0.6 and ratio.max() < 1.7, ratio
+
+
+def test_the_tail_index_of_few_draws_is_drawn_towards_a_half():
+    """Vehtari and others (2024), appendix: (k M + 5) / (M + 10), with the k of Zhang and Stephens (2009) by hand."""
+    share = stats.genpareto.rvs(0.1, size=60, random_state=np.random.default_rng(2))
+    share = np.sort(share / share.sum())
+    x = share[-12:] - share[-13]
+    profile, thetas = [], []
+    for j in range(1, 34):
+        theta = 1 / x[-1] + (1 - np.sqrt(33 / (j - 0.5))) / (3 * x[2])
+        k = np.mean(np.log1p(-theta * x))
+        thetas.append(theta)
+        profile.append(12 * (np.log(-theta / k) - k - 1))
+    weight = np.exp(np.array(profile) - max(profile))
+    k = np.mean(np.log1p(-np.average(thetas, weights=weight) * x))
+    assert tail_index(share[:, None])[0] == pytest.approx((12 * k + 5) / 22, rel=1e-10)

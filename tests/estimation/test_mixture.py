@@ -12,6 +12,7 @@ from scipy.stats import multivariate_normal
 import pkpd
 from pkpd.data import Dataset
 from pkpd.errors import CannotFit, MismatchError, ModelError, UsageError
+from pkpd.estimation.beside import by_sampling
 from pkpd.estimation.hold import hold
 from pkpd.estimation.outer import Outer
 from pkpd.estimation.quantities import Quantities
@@ -318,3 +319,14 @@ def test_a_class_in_which_nobody_can_be(estimator):
     np.testing.assert_allclose(
         look(x).gradient, [*wanted(x[:-1]).gradient, -2 * 12 * (1 - share)], rtol=1e-8, atol=1e-8
     )
+
+
+def test_the_likelihood_by_draws_counts_shares():
+    y, _, _ = observed(12)
+    look = outer(pkpd.FOCE())
+    x = np.array([9.7, 7.4, 0.9, np.log(0.6), np.log(0.8), np.log(0.3), 1.2])
+    start, metric = look(x).marginal.ahead(np.zeros(7))
+    each, errors = by_sampling(look.population, x, start, metric)
+    # Draws around the modes of a normal law are as good as exact.
+    assert each.sum() == pytest.approx(objective(x, y), abs=max(4 * np.sqrt((errors**2).sum()), 1e-3))
+    assert np.sqrt((errors**2).sum()) < 0.5

@@ -11,9 +11,11 @@ import pkpd
 from pkpd.data import Dataset, read_data
 from pkpd.errors import CannotFit, UsageError
 from pkpd.estimation import SAEM, Quadrature
-from pkpd.estimation.complete import group_maximum
+from pkpd.estimation.complete import Roles, collect, complete_score, group_maximum, stepped_score
+from pkpd.estimation.saem import _aims
 from pkpd.estimation.stochastic import Search
 from pkpd.likelihood import make_problem
+from pkpd.likelihood.priors import Priors
 from pkpd.likelihood.quadrature import grid
 from pkpd.likelihood.sampler import Sampler, find_hills
 from pkpd.likelihood.variance import Group
@@ -228,3 +230,53 @@ def test_refuses_what_it_cannot_honour():
         pkpd.fit(decline(), seen(1), SAEM(seed=1))
     with pytest.raises(CannotFit, match="no parameter differs between people"):
         pkpd.fit(decline("fixed = false", "fixed = false"), seen(12), SAEM(seed=1))
+
+
+def test_a_prior_weighs_as_people_do():
+    """The greatest of -people ((first - c)^2 / w) - (c - known)^2 / s^2."""
+    group = Group(names=("a",), start=np.array([[0.09]]), places=np.array([[0]]), fixed=False, kind="iiv")
+    priors = Priors(centre=np.array([1.0]), precision=np.array([1 / 0.2**2]))
+    open_ = np.array([np.inf])
+    centre, matrix = group_maximum(
+        group, np.array([0]), np.array([2.0]), np.array([[4.1]]), group.start, -open_, open_, people=7, priors=priors
+    )
+    wanted = (7 / 0.09 * 2.0 + 25.0 * 1.0) / (7 / 0.09 + 25.0)
+    assert centre == pytest.approx([wanted], rel=1e-12)
+    assert matrix == pytest.approx(np.array([[0.1 + (2.0 - wanted) ** 2]]), rel=1e-12)
+
+
+@pytest.mark.parametrize("case", ["one without random effect at its bound", "log-normal error", "block", "occasions"])
+def test_the_score_of_records_and_random_effects_is_a_difference(case):
+    """Individual values stay where they are, while typical values and Omega move."""
+    model, data = CASES[case]
+    own = SAEM(seed=1).population(make_problem(model, data, occasions=True))
+    effects, roles, k = own.effects, Roles.of(own), len(own.effects.typical)
+    x = own.start + 0.05 * np.arange(len(own.start))
+    b = 0.2 * np.random.default_rng(1).standard_normal((len(own.problem.subjects), len(effects.names)))
+    follow = np.zeros((len(effects.names), k))
+    for group, led in zip(effects.covariance.groups, roles.by_group, strict=True):
+        for i in np.flatnonzero(led >= 0):
+            follow[group.places[:, i], led[i]] = 1.0
+
+    def log_density(at: np.ndarray) -> float:
+        moved = b - follow @ (at[:k] - x[:k])
+        precision, log_determinant = effects.covariance.inverse(at[k:])
+        inner = np.einsum("si,ij,sj->", moved, precision, moved) + len(b) * log_determinant
+        return -float(own.value(effects.arguments(at[:k], moved)).sum() + 0.5 * inner)
+
+    steps = stepped_score(own, roles, effects.arguments(x[:k], b), 1)
+    found = complete_score(own, roles, x, b, collect(own, roles, x[:k], b, steps), steps.score)
+    wanted = [(log_density(x + e) - log_density(x - e)) / 2e-5 for e in 1e-5 * np.eye(len(x))]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_the_last_step_leads_to_the_maximum_of_a_parabola():
+    information = np.array([[4.0, 1.0], [1.0, 3.0]])
+    best, free = np.array([1.0, -2.0, 5.0]), np.array([True, True, False])
+    iterates = best + np.random.default_rng(1).standard_normal((40, 3)) * [1.0, 1.0, 0.0] + [0.5, 0.0, 0.0]
+    scores = np.concatenate([(best - iterates)[:, :2] @ information, np.zeros((40, 1))], axis=1)
+    x = iterates.mean(axis=0)
+    found = _aims(x, np.stack([iterates, scores], axis=1), information, free)
+    assert found.aim == pytest.approx(best, abs=1e-12) and found.noise == pytest.approx(0.0, abs=1e-12)
+    errors = np.sqrt(np.diagonal(np.linalg.inv(information)))
+    assert found.far == pytest.approx(np.abs((x - best)[:2] / errors).max(), rel=1e-10)
