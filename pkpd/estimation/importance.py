@@ -17,6 +17,7 @@ from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision, rank_and_condition
 from pkpd.estimation.progress import progress
 from pkpd.estimation.quantities import Quantities
+from pkpd.estimation.sound import check_population
 from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature
 from pkpd.likelihood.importance import Proposals, Sampled, Scores, tail_index
@@ -100,6 +101,8 @@ class Importance(ForPopulations):
     def _run(self, population: Population) -> Outcome:
         quantities = Quantities.of(population)
         start = population.start
+        if self.max_iterations > 0:
+            check_population(population, quantities)
         outer = Outer(population, foce)
         check_start(population, outer(start))
         with progress("Sampling") as tick:

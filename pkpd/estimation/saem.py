@@ -18,6 +18,7 @@ from pkpd.estimation.outer import Look, Outer
 from pkpd.estimation.population import ForPopulations, check_start
 from pkpd.estimation.precision import Precision, find_precision, rank_and_condition
 from pkpd.estimation.quantities import Quantities
+from pkpd.estimation.sound import check_population
 from pkpd.estimation.stochastic import Search
 from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 from pkpd.likelihood import Feature
@@ -111,6 +112,7 @@ class SAEM(ForPopulations):
         effects, quantities = population.effects, Quantities.of(population)
         if self.burn + self.smooth:
             _check_free(population, quantities)
+            check_population(population, quantities)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
         approximation = partial(quadrature, nodes=_NODES) if few else foce
         check_start(population, Outer(population, foce)(population.start))

@@ -194,7 +194,7 @@ def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple
     added = np.empty(len(refs), dtype=np.int64)
     added[order] = places + np.arange(len(refs))
     kept = np.setdiff1d(np.arange(size), added)
-    shift = np.array([sum(1 for subject, _, _ in refs if subject < s) for s in range(len(events.start))])
+    shift = np.searchsorted(np.sort([subject for subject, _, _ in refs]), np.arange(len(events.start)))
     columns: dict[str, Any] = {}
     for name in ("time", "evid", "amt", "rate", "dur", "ii", "addl", "ss", "mode", "route", "dose_unit", "output"):
         old = getattr(events, name)

@@ -326,5 +326,6 @@ def _with_changes(events: Events, counted: np.ndarray, seen: Observations) -> tu
         kept, added = np.arange(len(events)), np.zeros(0, dtype=np.int64)
     record = np.cumsum(events.evid == Evid.OBSERVATION) - 1
     base = np.full(counted.size, -1)
-    base[changes] = [record[added[refs.index(key)]] for key in keys]
+    place = {key: k for k, key in enumerate(refs)}
+    base[changes] = [record[added[place[key]]] for key in keys]
     return events, record[kept[counted]], base
