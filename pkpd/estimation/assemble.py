@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.beside import exactly
-from pkpd.estimation.individuals import classes_of_subjects, conditional_residuals, effects_of_subjects
+from pkpd.estimation.individuals import classes_of_subjects, effects_of_subjects, residual_columns
 from pkpd.estimation.outer import Look
 from pkpd.estimation.precision import Precision
 from pkpd.estimation.quantities import Quantities
@@ -117,7 +117,7 @@ def assemble(
         parts=look.marginal.each if title else each,
         groups_of_results=groups,
         classes=classes,
-        columns={"CWRES": conditional_residuals(population, look.x, modes)},
+        columns=residual_columns(population, look.x, modes),
     )
 
 

@@ -225,7 +225,7 @@ def _key(known: Recalled, data: Dataset, how: Bootstrap) -> dict[str, str]:
         "model": str(fit.attrs["model_hash"]),
         "data": data.digest,
         "estimator": re.sub(r", threads=\w+", "", str(fit.attrs["estimator_options"])),
-        "title": known.estimator.title,
+        "title": known.estimator.titled(known.population),
         "estimates": hashlib.sha256(known.x.tobytes()).hexdigest(),
         "options": f"seed={how.seed}, method={how.method}, stratify={how.stratify}, "
         f"max_iterations={how.max_iterations}",

@@ -73,7 +73,7 @@ class Roles:
         at = {name: k for k, name in enumerate(effects.typical)}
         # An output whose law has one SD differs between people as a parameter does.
         for output in population.problem.model.outputs.values():
-            terms = [name for name in output.residual_names if not name.endswith(".power")]
+            terms = output.scale_names
             if len(terms) == 1 and terms[0] in at:
                 at.setdefault(output.name, at[terms[0]])
         led: set[int] = set()

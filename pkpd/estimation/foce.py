@@ -34,7 +34,7 @@ class FO(PopulationEstimator):
         See :class:`~pkpd.estimation.population.PopulationEstimator`.
     """
 
-    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.STUDENT}
+    handles: ClassVar[frozenset[Feature]] = PopulationEstimator.handles - {Feature.STUDENT, Feature.KINDS}
 
     @property
     def title(self) -> str:
@@ -53,6 +53,8 @@ class FOCE(PopulationEstimator):
 
     The likelihood of each subject is approximated around its most probable random effects, by Laplace's method with the
     expected information of its records. Censored records have no expected information: theirs is the observed one.
+    Scores, categories, counts, events and own likelihoods are fitted by Laplace's method with true second derivatives,
+    as NONMEM does, and then all records are.
 
     Parameters
     ----------
@@ -69,10 +71,15 @@ class FOCE(PopulationEstimator):
         """The approximation in words."""
         return "FOCE with interaction" if self.interaction else "FOCE without interaction"
 
+    def titled(self, population: Population) -> str:
+        """Give the approximation in words, as it is for this population."""
+        kinds = population.problem.features.get(Feature.KINDS)
+        return f"Laplace (as FOCE has none for {kinds})" if kinds and self.interaction else self.title
+
     def approximation(self, population: Population) -> Approximation:
         """Give the conditional method."""
         if self.interaction:
-            return foce
+            return laplace if Feature.KINDS in population.problem.features else foce
         _need_plain_errors(self, population)
         return foce_no_interaction
 
@@ -153,6 +160,13 @@ def _need_plain_errors(estimator: PopulationEstimator, population: Population) -
             remedy="Use FOCE(), Laplace() or Quadrature().",
         )
     model = population.problem.model
+    if kinds := population.problem.features.get(Feature.KINDS):
+        raise CannotFit(
+            f"it cannot honour {Feature.KINDS.value} ({kinds}).",
+            where=f"{type(estimator).__name__}()",
+            expected="Measured amounts.",
+            remedy="Use Laplace(), Quadrature(), SAEM() or Importance().",
+        )
     if heavy := population.problem.features.get(Feature.STUDENT):
         raise CannotFit(
             f"it cannot honour residual errors that follow Student's t ({heavy}).",

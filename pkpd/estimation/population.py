@@ -53,6 +53,7 @@ class ForPopulations(ABC):
         Feature.CENSORING,
         Feature.OCCASIONS,
         Feature.STUDENT,
+        Feature.KINDS,
     })  # fmt: skip
 
     covariance: CovarianceMethod | None = "sandwich"
@@ -152,6 +153,10 @@ class PopulationEstimator(ForPopulations):
     def title(self) -> str:
         """The approximation in words."""
 
+    def titled(self, population: Population) -> str:
+        """Give the approximation in words, as it is for this population."""
+        return self.title
+
     @abstractmethod
     def approximation(self, population: Population) -> Approximation:
         """Give the approximation to maximise, or refuse what it cannot honour."""
@@ -192,7 +197,8 @@ class PopulationEstimator(ForPopulations):
         verdict = replace(verdict, message=verdict.message + late)
         trace = [(value, quantities.natural(x)) for value, x in found.descent.trace]
         assert isinstance(found.descent.point, Look)
-        outcome = assemble(self, population, quantities, found.descent.point, known, verdict, trace, title=self.title)
+        title = self.titled(population)
+        outcome = assemble(self, population, quantities, found.descent.point, known, verdict, trace, title=title)
         ends = [("population", e.descent.point.objective, quantities.natural(e.descent.x)) for e in found.ends]
         return replace(outcome, notes=(*found.notes, *outcome.notes), starts=ends if len(ends) > 1 else [])
 

@@ -11,7 +11,7 @@ from pkpd.errors import CannotFit
 from pkpd.estimation.assemble import reordered
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.coordinates import Coordinates
-from pkpd.estimation.individuals import conditional_residuals, effects_of_subjects
+from pkpd.estimation.individuals import effects_of_subjects, residual_columns
 from pkpd.estimation.population import population_of
 from pkpd.estimation.uncertainty import wald
 from pkpd.estimation.verdict import Status, Verdict
@@ -69,6 +69,7 @@ class MAP:
         Feature.CENSORING,
         Feature.OCCASIONS,
         Feature.STUDENT,
+        Feature.KINDS,
         Feature.PRIORS,
         Feature.UNSEEN,
     })  # fmt: skip
@@ -154,7 +155,7 @@ class MAP:
             notes=_notes(found, problem.subjects, n),
             parts=2 * modes.value,
             groups_of_results=groups,
-            columns={"CWRES": conditional_residuals(population, x, modes)},
+            columns=residual_columns(population, x, modes),
             compared=False,
         )
 

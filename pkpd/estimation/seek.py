@@ -17,6 +17,7 @@ import numpy as np
 
 from pkpd.estimation.natural import natural_sizes
 from pkpd.estimation.quantities import Quantities
+from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.residual import Residuals
 from pkpd.likelihood.variance import Group
@@ -173,6 +174,9 @@ class Scan:
             rows = np.flatnonzero((residuals.output == o) & ~density.left_out)
             if not rows.size:
                 continue
+            if law.discrete is not None:
+                total += self._of_its_kind(law.discrete, rows, f[:, rows], given)
+                continue
             places = [p for p in (law.add, law.prop, law.log) if p is not None]
             free = [at[residuals.names[p]] for p in places if residuals.names[p] in at]
             moves = bool(free) and len(free) == len(places) and bool(np.isnan(residuals.known[rows]).all())
@@ -195,6 +199,12 @@ class Scan:
                     found[better, k] = np.clip(z, self.lower[k], self.upper[k])[better]
             total += best
         return np.where(np.isfinite(total), total, np.inf), found
+
+    def _of_its_kind(self, law: Discrete, rows: np.ndarray, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Give -2 log L (C,) of scores, counts, ... at predictions `f` (C, rows) and residual parameters `psi` (R,)."""
+        y, own = np.tile(self.population.density.observed[rows], len(f)), psi[np.array(law.places, dtype=int)]
+        value = law.jets(y, f.ravel(), np.tile(own, (f.size, 1))).value.reshape(f.shape)
+        return -2 * np.where(np.isfinite(value), value, -np.inf).sum(axis=1)
 
     def descend(self, trials: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Lead trials (C, K) down to where -2 log L (C,) is least, all at once; give both."""

@@ -7,7 +7,10 @@ import numpy as np
 from pkpd.errors import CannotFit, Finding, raise_all
 from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.seek import Scan
+from pkpd.likelihood.observations import Observations
 from pkpd.likelihood.population import Population
+from pkpd.model import Output
+from pkpd.model.kind import Score
 
 __all__ = ["check_likelihood", "check_population"]
 
@@ -166,6 +169,9 @@ def _outputs(population: Population) -> list[Finding]:
     for o, (output, law) in enumerate(zip(problem.model.outputs.values(), residuals.laws, strict=True)):
         rows = np.flatnonzero((residuals.output == o) & np.isnan(residuals.known) & ~density.left_out)
         rows = rows[np.argsort(seen.row[rows], kind="stable")]
+        if law.discrete is not None:
+            found += _all_the_same(seen, output, rows)
+            continue
         own = [p for p in (law.add, law.prop, law.log) if p is not None]
         free = [residuals.names[p] for p in own if residuals.names[p] in effects.typical]
         if not rows.size or not free:
@@ -211,6 +217,24 @@ def _outputs(population: Population) -> list[Finding]:
                     )
                 )
     return found
+
+
+def _all_the_same(seen: Observations, output: Output, rows: np.ndarray) -> list[Finding]:
+    """Scores, categories or counts that are all one value."""
+    dv, kind = seen.dv[rows], output.kind
+    if dv.size < 2 or (dv != dv[0]).any() or kind is None or kind.key in ("event", "likelihood"):
+        return []
+    ends = (kind.lower, kind.upper) if isinstance(kind, Score) else ()
+    place = {0: ", the floor", 1: ", the ceiling"}[ends.index(dv[0])] if dv[0] in ends else ""
+    return [
+        Finding(
+            code="constant",
+            where=f"{seen.where(int(rows[0]))}, output {output.name}",
+            what=f"all {dv.size} observations of {output.name} are {dv[0]:g}{place}.",
+            expected="Observations that differ: equal ones are most probable where a prediction runs to infinity.",
+            remedy="Check the column DV; or leave the output out.",
+        )
+    ]
 
 
 def _idle(population: Population, quantities: Quantities) -> list[Finding]:

@@ -113,11 +113,11 @@ def _subjects(problem: Problem, outcome: Outcome, ipred: np.ndarray) -> xr.Datas
     import xarray as xr
 
     count, seen, laws = outcome.coordinates.count, problem.observations, problem.residuals
-    at = laws.spread(ipred, outcome.residual[seen.subject])
-    each = -2 * log_density(laws.observed(seen.dv), at) + np.where(laws.logarithmic, 2 * laws.observed(seen.dv), 0.0)
-    total = np.bincount(seen.subject, weights=each, minlength=len(problem.subjects))
-    if outcome.parts is not None:
-        total = outcome.parts
+    total = outcome.parts
+    if total is None:
+        at, own = laws.spread(ipred, outcome.residual[seen.subject]), laws.observed(seen.dv)
+        each = -2 * log_density(own, at) + np.where(laws.logarithmic, 2 * own, 0.0)
+        total = np.bincount(seen.subject, weights=each, minlength=len(problem.subjects))
     coords = {"subject": np.array(problem.subjects), "parameter": np.array(outcome.coordinates.names[:count])}
     return xr.Dataset(
         {
@@ -142,7 +142,7 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
 
     seen, laws = problem.observations, problem.residuals
     psi, own = outcome.residual[seen.subject], laws.observed(seen.dv)
-    at, at_typical = laws.spread(ipred, psi), laws.spread(pred, psi)
+    (ipred, mean, sd), (pred, typical_mean, typical_sd) = laws.moments(ipred, psi), laws.moments(pred, psi)
     own, dv = (np.where(seen.censored, np.nan, values) for values in (own, seen.dv))  # a limit leaves no residual
     change = np.asarray(np.isfinite(seen.ref))
     unit = np.where(change, "%", np.array([o.unit for o in problem.model.outputs.values()])[seen.output])
@@ -155,9 +155,9 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
         "IPRED": ipred,
         "RES": dv - pred,
         "IRES": dv - ipred,
-        "WRES": (own - at_typical.mean) / at_typical.sd,
-        "IWRES": (own - at.mean) / at.sd,
-        "SD": at.sd,
+        "WRES": (own - typical_mean) / typical_sd,
+        "IWRES": (own - mean) / sd,
+        "SD": sd,
         **outcome.columns,
         "N": seen.count,
         "UNIT": unit,

@@ -15,7 +15,7 @@ import numpy as np
 
 from pkpd.likelihood.standard import LOG_ROOT_2PI, Normal, StandardLaw
 
-__all__ = ["Jet", "interval_information", "log_interval", "log_point", "ranged_information"]
+__all__ = ["Jet", "interval_information", "log_interval", "log_point", "nonnegative", "ranged_information"]
 
 _NARROW = 1.0  # below, an interval's probability is integrated: the difference of tails would lose digits
 _FAR = 3.0  # beyond, the information of what is seen only further out is a sum of its own
@@ -142,6 +142,11 @@ def interval_information(jet: Jet, g: np.ndarray, order: int) -> tuple[np.ndarra
         dinfo[:, 1, 1] -= 2 * d2[:, 1] / g[:, None]
         dinfo[:, 1, 1, 1] += 2 * d1[:, 1] / g**2
     return _nonnegative(info, dinfo)
+
+
+def nonnegative(info: np.ndarray) -> np.ndarray:
+    """Give the nearest positive semidefinite matrices, (n, L, L)."""
+    return _nonnegative(info, None)[0]
 
 
 def ranged_information(

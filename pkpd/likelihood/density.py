@@ -26,45 +26,21 @@ from typing import Literal, get_args
 import numpy as np
 
 from pkpd.errors import MismatchError
-from pkpd.likelihood.censoring import Jet, interval_information, log_interval, log_point, ranged_information
+from pkpd.likelihood.censoring import (
+    Jet,
+    interval_information,
+    log_interval,
+    log_point,
+    ranged_information,
+)
 from pkpd.likelihood.observations import Observations
 from pkpd.likelihood.residual import Residuals, Spread
 from pkpd.likelihood.standard import Normal, StandardLaw, Student
+from pkpd.likelihood.terms import Terms, chain, fill
 
 __all__ = ["CensoringMethod", "Density", "Terms"]
 
 CensoringMethod = Literal["M1", "M2", "M3", "M4"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """The log density of n records with its derivatives; V = 1 + R, place 0 is the prediction.
-
-    A record whose density is 0 or does not exist (an SD that is not above 0, a log-normal prediction that is not above
-    0, a prediction that is no number) has value -inf and derivatives NaN.
-
-    Parameters
-    ----------
-    value : (n,) float
-        Log density, without the constant ``-log(2 pi) / 2``; the log of a probability, whole, where the record is known
-        by an interval; 0 where it is left out.
-    v : (n, V) float or None
-        Gradient.
-    vv : (n, V, V) float or None
-        Hessian.
-    info : (n, V, V) float or None
-        Information, positive semidefinite, from first derivatives of m and g alone: the expected one where the record
-        was seen; where it is known by an interval, the observed one about m / g and 1 / g
-        (:func:`pkpd.likelihood.censoring.interval_information`).
-    dinfo : (n, V, V, V) float or None
-        Derivatives of `info`, the last axis by what.
-    """
-
-    value: np.ndarray
-    v: np.ndarray | None = None
-    vv: np.ndarray | None = None
-    info: np.ndarray | None = None
-    dinfo: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,7 +138,7 @@ class Density:
     @property
     def points(self) -> np.ndarray:
         """Which records have a density, not a probability: those that lack the constant, (n,) bool."""
-        return ~self.censored
+        return ~self.censored & ~self.residuals.discrete
 
     @property
     def follows(self) -> np.ndarray:
@@ -201,46 +177,53 @@ class Density:
         """
         at = self.residuals.spread(f, psi, second=order >= 2)
         counted = ~self.left_out
-        sound = counted & np.isfinite(at.mean) & np.isfinite(at.sd) & (at.sd > 0)
+        sound = counted & np.isfinite(at.mean) & np.isfinite(at.sd) & (at.sd > 0) & ~self.residuals.discrete
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             jet, info, dinfo = self._by_location_and_scale(at, sound, order)
             jet.value[:] += self.log_jacobian
-            sound &= np.isfinite(jet.value)
-            jet.value[counted & ~sound] = -np.inf
-            if order < 1:
-                return Terms(value=jet.value)
-            terms = _chain(at, jet, info, dinfo, order)
+            terms = chain(at, jet, info, dinfo, order)
+            for law, rows in self.residuals.by_discrete:
+                fill(terms, law, rows, law.jets(self.observed[rows], f[rows], self.residuals.own(law, rows, psi)))
+            sound |= self.residuals.discrete
+            sound &= np.isfinite(terms.value)
+            terms.value[counted & ~sound] = -np.inf
         for change in (terms.v, terms.vv, terms.info, terms.dinfo):
             if change is not None:
                 change[counted & ~sound] = np.nan
                 change[~counted] = 0.0
         return terms
 
-    def simulate(self, f: np.ndarray, psi: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-        """Draw an observation for every record, before anything is censored, (n,); NaN where there is no density.
+    def draw(self, f: np.ndarray, psi: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Give the observations of which a share `u` is no more, before anything is censored; NaN where none exists.
 
         Parameters
         ----------
         f, psi
             As for :meth:`terms`.
-        rng : numpy.random.Generator
+        u : (n,) float
+            Between 0 and 1; uniform ones make draws.
+
+        Returns
+        -------
+        (n,) float
+            In the units of the outputs.
         """
-        z = rng.standard_normal(len(self))
+        z = np.empty(len(self))
         for k, law in enumerate(self.around):
             rows = np.flatnonzero(self.residuals.output == k)
-            if not isinstance(law, Normal):
-                z[rows] = law.draw(rng, rows.size)
-        return self.observe(f, psi, z)
-
-    def observe(self, f: np.ndarray, psi: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Give the observations (n,) that lie `z` (n,) scales from their locations; NaN where there is no density."""
+            z[rows] = law.quantile(u[rows])
         at = self.residuals.spread(f, psi)
         with np.errstate(invalid="ignore", over="ignore"):
             drawn = at.mean + np.where(at.sd > 0, at.sd, np.nan) * z
-            return np.where(np.isfinite(at.mean), np.where(self.residuals.logarithmic, np.exp(drawn), drawn), np.nan)
+            y = np.where(np.isfinite(at.mean), np.where(self.residuals.logarithmic, np.exp(drawn), drawn), np.nan)
+        for law, rows in self.residuals.by_discrete:
+            y[rows] = law.quantile(u[rows], f[rows], self.residuals.own(law, rows, psi))
+        return y
 
-    def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
-        """Give the probability that an observation, before anything is censored, is at most `y`, (n,).
+    def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the probabilities that an observation, before anything is censored, is less than `y`, and at most `y`.
+
+        They differ where an observation is no measured amount.
 
         Parameters
         ----------
@@ -248,15 +231,22 @@ class Density:
             On the natural scale, in the unit of the observations.
         f, psi
             As for :meth:`terms`.
+
+        Returns
+        -------
+        less, at_most : (n,) float
         """
         at = self.residuals.spread(f, psi)
         with np.errstate(invalid="ignore", divide="ignore"):
             z = (_on_scale(self.residuals.logarithmic, y) - at.mean) / np.where(at.sd > 0, at.sd, np.nan)
-        found = np.full(len(self), np.nan)
+        upto = np.full(len(self), np.nan)
         for k, law in enumerate(self.around):
             rows = np.flatnonzero((self.residuals.output == k) & np.isfinite(at.mean))
-            found[rows] = law.cdf(z[rows])
-        return found
+            upto[rows] = law.cdf(z[rows])
+        less = upto.copy()
+        for law, rows in self.residuals.by_discrete:
+            less[rows], upto[rows] = law.cdf(y[rows], f[rows], self.residuals.own(law, rows, psi))
+        return less, upto
 
     @cached_property
     def _by_law(self) -> list[tuple[StandardLaw, bool, np.ndarray]]:
@@ -321,30 +311,6 @@ class Density:
             if dinfo is not None and change is not None:
                 dinfo[ranged] = change
         return jet, info, dinfo
-
-
-def _chain(at: Spread, jet: Jet, info: np.ndarray | None, dinfo: np.ndarray | None, order: int) -> Terms:
-    """Give the derivatives by v from those by location and scale."""
-    n, width = at.sd_psi.shape[0], 1 + at.sd_psi.shape[1]
-    x = np.zeros((n, 2, width))  # derivatives of location and scale by v
-    x[:, 0, 0], x[:, 1, 0], x[:, 1, 1:] = at.mean_f, at.sd_f, at.sd_psi
-    assert jet.d1 is not None
-    v = np.einsum("ni,niv->nv", jet.d1, x)
-    if order < 2:
-        return Terms(value=jet.value, v=v)
-    assert jet.d2 is not None and info is not None and at.mean_ff is not None and at.sd_vv is not None
-    bent = np.zeros((n, 2, width, width))
-    bent[:, 0, 0, 0], bent[:, 1] = at.mean_ff, at.sd_vv
-    vv = np.einsum("niv,niw->nvw", x, jet.d2 @ x) + np.einsum("ni,nivw->nvw", jet.d1, bent)
-    about = info @ x
-    found = np.einsum("niv,niw->nvw", x, about)
-    if dinfo is None:
-        return Terms(value=jet.value, v=v, vv=vv, info=found)
-    along = np.einsum("nijk,nju,nkw->niuw", dinfo, x, x, optimize=True)
-    change = np.einsum("niv,niuw->nvuw", x, along)
-    turning = np.einsum("nivw,niu->nvuw", bent, about)
-    change += turning + turning.transpose(0, 2, 1, 3)
-    return Terms(value=jet.value, v=v, vv=vv, info=found, dinfo=change)
 
 
 def _on_scale(logarithmic: np.ndarray, y: np.ndarray) -> np.ndarray:

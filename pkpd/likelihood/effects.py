@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from pkpd.likelihood.variance import Covariance, Group
 from pkpd.model import Model, Parameter
@@ -85,7 +86,7 @@ class Effects:
         within = [p.name for p in own if p.iov > 0]
         # One effect on the logarithms of all SDs of an output.
         scales = {
-            name: [k for k, p in enumerate(residual) if p.name in {f"{name}.{term}" for term in ("add", "prop", "log")}]
+            name: [k for k, p in enumerate(residual) if p.name in output.scale_names]
             for name, output in model.outputs.items()
             if output.iiv > 0
         }
@@ -161,11 +162,16 @@ class Effects:
 
     def residual(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give residual parameters, their slopes and second derivatives, each (S, R), at arguments `w` (S, W)."""
-        own = w[:, len(self.engine) :]
-        plain = np.array([p.transform == "none" for p in self.parameters[self.count :]], dtype=bool)
+        own, laws = w[:, len(self.engine) :], self.parameters[self.count :]
+        plain, share = (np.array([p.transform == name for p in laws], dtype=bool) for name in ("none", "logit"))
         with np.errstate(over="ignore"):
-            grown = np.exp(own)
-        return np.where(plain, own, grown), np.where(plain, 1.0, grown), np.where(plain, 0.0, grown)
+            grown, part = np.exp(own), special.expit(own)
+        slope, kinds = part * special.expit(-own), [plain, share]
+        return (
+            np.select(kinds, [own, part], grown),
+            np.select(kinds, [np.ones_like(own), slope], grown),
+            np.select(kinds, [np.zeros_like(own), slope * (1 - 2 * part)], grown),
+        )
 
 
 def _groups(model: Model, between: list[str], within: list[str], occasions: int) -> tuple[Group, ...]:

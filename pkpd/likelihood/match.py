@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,11 @@ import numpy as np
 
 from pkpd import units
 from pkpd.errors import Finding, UnitError
+from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.observations import Observations
-from pkpd.model import Model, Parameter
+from pkpd.model import Model, Output, Parameter
+from pkpd.model.kind import Event, Score
+from pkpd.model.parameter import Transform
 
 __all__ = ["check_records", "in_output_units", "residual_parameters", "which_output"]
 
@@ -47,25 +51,42 @@ def residual_parameters(model: Model, held: Iterable[str] = ()) -> tuple[Paramet
     for output in model.outputs.values():
         for name, value in output.residual_values.items():
             term = name.rsplit(".", 1)[1]
+            word, scale = _TERMS[term.rstrip("0123456789")]
             found.append(
                 Parameter(
                     name=name,
                     typical=value,
-                    unit=output.unit if term == "add" else "1",
-                    transform="none" if term == "power" else "log",
+                    unit=output.unit if _has_unit(output, term) else "1",
+                    transform=scale,
+                    lower=0.0 if scale == "logit" else -math.inf,
+                    upper=1.0 if scale == "logit" else math.inf,
                     fixed=output.fixed_error or name in held,
-                    label=f"residual {_TERMS[term]} of {output.label or output.name}",
+                    label=f"{word} of {output.label or output.name}",
                 )
             )
     return tuple(found)
 
 
-_TERMS = {
-    "add": "SD",
-    "prop": "SD relative to the prediction",
-    "power": "exponent of the prediction",
-    "log": "SD of the logarithm",
+#: What each residual parameter is, and on which scale it is searched; ``gap2``, ``gap3``, ... are all gaps.
+_TERMS: dict[str, tuple[str, Transform]] = {
+    "add": ("residual SD", "log"),
+    "prop": ("residual SD relative to the prediction", "log"),
+    "power": ("residual exponent of the prediction", "none"),
+    "log": ("residual SD of the logarithm", "log"),
+    "sd": ("residual SD", "log"),
+    "precision": ("precision", "log"),
+    "floor": ("share at the floor", "logit"),
+    "ceiling": ("share at the ceiling", "logit"),
+    "dispersion": ("dispersion", "log"),
+    "zeros": ("share of zeros", "logit"),
+    "cut": ("first cut", "none"),
+    "gap": ("gap between cuts", "log"),
 }
+
+
+def _has_unit(output: Output, term: str) -> bool:
+    """Whether a residual parameter is in the unit of its output."""
+    return term == "add" or (term == "sd" and isinstance(output.kind, Score) and output.kind.law == "normal")
 
 
 def check_records(model: Model, seen: Observations) -> list[Finding]:
@@ -75,6 +96,9 @@ def check_records(model: Model, seen: Observations) -> list[Finding]:
     change, own_error = np.isfinite(seen.ref), np.isfinite(seen.error)
     for k, output in enumerate(outputs):
         of_output = (seen.output == k) & ~own_error
+        if output.kind is not None:
+            found += _of_its_kind(output, seen, np.flatnonzero(seen.output == k))
+            continue
         if not output.residual_names and of_output.any():
             found.append(
                 Finding(
@@ -98,6 +122,27 @@ def check_records(model: Model, seen: Observations) -> list[Finding]:
             found += _rows(seen, np.flatnonzero(of_output & change), "change", what,
                            "The error of a change is in percentage points.",
                            "Give these records an SD or SE, or make the output one in percent.")  # fmt: skip
+    return found
+
+
+def _of_its_kind(output: Output, seen: Observations, rows: np.ndarray) -> list[Finding]:
+    """Find the records of a score, a count, ... that cannot be one."""
+    kind, law = output.kind, Discrete.of(output, {name: k for k, name in enumerate(output.residual_names)})
+    assert kind is not None and law is not None
+    only = f"A record of {output.name} is one value of {kind.key} of one person."
+    off = rows[~law.possible(seen.dv[rows])]
+    if isinstance(kind, Event):
+        off = off[~(seen.censored[off] & np.isnan(seen.dv[off]))]
+    found = _rows(seen, off, kind.key, "DV is {dv:g}, which is no value of " + f"{kind.key} {output.name}.",
+                  law.expected_values, "Correct it, or leave the record out (MDV = 1).")  # fmt: skip
+    for flag, what, remedy in (
+        (np.isfinite(seen.ref[rows]), "the record is a change in percent (REF).", "Give the values themselves."),
+        (seen.count[rows] != 1, "the record is a mean of several people (N).", "Give everybody's own values."),
+        (np.isfinite(seen.error[rows]), "the record brings its own SD or SE.", "Take it away: the law has its own."),
+        (seen.censored[rows] & (not isinstance(kind, Event)), "the record is censored (CENS).",
+         "Give the value itself: floor and ceiling are part of the law."),
+    ):  # fmt: skip
+        found += _rows(seen, rows[flag], kind.key, what, only, remedy)
     return found
 
 

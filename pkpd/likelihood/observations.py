@@ -33,6 +33,7 @@ class Feature(Enum):
     OCCASIONS = "differences between occasions (iov)"
     PRIORS = "priors"
     MIXTURE = "a mixture of sub-populations"
+    KINDS = "scores, categories, counts, events or an own likelihood"
     UNSEEN = "data without any observation"
 
 

@@ -104,6 +104,8 @@ class Problem:
         observed = [list(self.model.outputs.values())[k] for k in np.unique(seen.output)]
         if heavy := [output.name for output in observed if output.t is not None]:
             found[Feature.STUDENT] = ", ".join(heavy)
+        if of_kinds := [output.name for output in observed if output.kind is not None]:
+            found[Feature.KINDS] = ", ".join(of_kinds)
         if self.model.mixture:
             found[Feature.MIXTURE] = ", ".join(self.model.mixture)
         if self.model.priors:

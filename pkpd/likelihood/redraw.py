@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from pkpd.likelihood.population import Population
-from pkpd.likelihood.standard import Student
 from pkpd.streams import addresses, normals, uniforms
 
 __all__ = ["simulate_population", "with_observations"]
@@ -48,12 +46,7 @@ def simulate_population(
     within = np.arange(who.size) - np.searchsorted(who, who)
     wide = int(within.max(initial=0)) + 1
     u = uniforms(seed, f"{purpose}: records", address, number, wide)[who, within]
-    z = special.ndtri(u)
-    for output, law in enumerate(density.around):
-        if isinstance(law, Student):
-            rows = density.residuals.output == output
-            z[rows] = special.stdtrit(law.df, u[rows])
-    return with_observations(population, density.observe(f, psi[who], z))
+    return with_observations(population, density.draw(f, psi[who], u))
 
 
 def with_observations(population: Population, y: np.ndarray) -> Population:

@@ -26,6 +26,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pkpd.likelihood.discrete import Discrete
 from pkpd.model import Output
 
 __all__ = ["Law", "Residuals", "Spread", "log_density"]
@@ -71,6 +72,8 @@ class Law:
         Index into the residual parameters; None if the law has no such term.
     combined : int
         1 adds standard deviations, 2 adds variances.
+    discrete : Discrete or None
+        The law of observations that are no measured amounts, in place of all of these.
     """
 
     add: int | None = None
@@ -78,17 +81,19 @@ class Law:
     power: int | None = None
     log: int | None = None
     combined: int = 2
+    discrete: Discrete | None = None
 
     @classmethod
     def of(cls, output: Output, places: Mapping[str, int]) -> Law:
         """Give the law of an output of a model; `places` maps ``"<output>.add"`` and so on to indices."""
         at = {term: places.get(f"{output.name}.{term}") for term in ("add", "prop", "power", "log")}
-        return cls(**at, combined=output.combined)
+        return cls(**at, combined=output.combined, discrete=Discrete.of(output, places))
 
     @property
-    def exists(self) -> bool:
-        """Whether there is any error at all."""
-        return self.add is not None or self.prop is not None or self.log is not None
+    def places(self) -> tuple[int, ...]:
+        """Where its parameters are among all residual ones."""
+        own = (self.add, self.prop, self.power, self.log) if self.discrete is None else self.discrete.places
+        return tuple(place for place in own if place is not None)
 
     @property
     def follows_prediction(self) -> bool:
@@ -199,8 +204,14 @@ class Residuals:
     def used(self) -> tuple[bool, ...]:
         """Whether each residual parameter has a record that depends on it."""
         free = [self.laws[k] for k in np.unique(self.output[np.isnan(self.known)])]
-        places = {place for law in free for place in (law.add, law.prop, law.power, law.log)}
+        places = {place for law in free for place in law.places}
         return tuple(place in places for place in range(len(self.names)))
+
+    @property
+    def discrete(self) -> np.ndarray:
+        """Whether each record follows a law of its own kind and has no SD, (n,) bool."""
+        of_law = np.array([law.discrete is not None for law in self.laws], dtype=bool)
+        return of_law[self.output]
 
     @property
     def has_known(self) -> bool:
@@ -247,6 +258,32 @@ class Residuals:
             if mean_ff is not None and sd_vv is not None and part.mean_ff is not None and part.sd_vv is not None:
                 mean_ff[rows], sd_vv[rows] = part.mean_ff, part.sd_vv / root[:, None, None]
         return Spread(mean=mean, sd=sd, mean_f=mean_f, sd_f=sd_f, sd_psi=sd_psi, mean_ff=mean_ff, sd_vv=sd_vv)
+
+    def own(self, law: Discrete, rows: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Give the parameters of a law of its own kind for some records, of `psi` (R,) or (n, R)."""
+        every = np.broadcast_to(psi, (self.output.size, len(self.names)))
+        return every[np.ix_(rows, np.array(law.places, dtype=int))]
+
+    def moments(self, f: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give what is predicted for every record, and expectation and SD on the scale of its law, (n,) each.
+
+        What is predicted for a measured amount is `f` itself; for a score, a count, ... it is its expectation.
+        Student's t has the SD of its scale.
+        """
+        at = self.spread(f, psi)
+        shown, mean, sd = f.copy(), at.mean, at.sd
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            for law, rows in self.by_discrete:
+                own = self.own(law, rows, psi)
+                shown[rows] = mean[rows] = law.mean(f[rows], own)
+                sd[rows] = law.sd(f[rows], own)
+        return shown, mean, sd
+
+    @cached_property
+    def by_discrete(self) -> list[tuple[Discrete, np.ndarray]]:
+        """Each law of its own kind with its records."""
+        found = [(law.discrete, np.flatnonzero(self.output == k)) for k, law in enumerate(self.laws) if law.discrete]
+        return [(law, rows) for law, rows in found if rows.size]
 
     @cached_property
     def _by_law(self) -> list[tuple[Law, np.ndarray, np.ndarray]]:

@@ -72,8 +72,8 @@ class StandardLaw(Protocol):
         """Give P(Z <= z)."""
         ...
 
-    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Draw n values."""
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        """Give the points z with P(Z <= z) = u."""
         ...
 
     def curvature(self, z: np.ndarray) -> np.ndarray:
@@ -158,9 +158,9 @@ class Normal:
         """Give P(Z <= z)."""
         return special.ndtr(z)
 
-    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Draw n values."""
-        return rng.standard_normal(n)
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        """Give the points z with P(Z <= z) = u."""
+        return special.ndtri(u)
 
     def curvature(self, z: np.ndarray) -> np.ndarray:
         """Give minus the second derivatives of log(p(z) / g) at g = 1, (3, n)."""
@@ -236,9 +236,9 @@ class Student:
         """Give P(Z <= z)."""
         return special.stdtr(self.df, z)
 
-    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Draw n values."""
-        return rng.standard_t(self.df, n)
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        """Give the points z with P(Z <= z) = u."""
+        return special.stdtrit(self.df, u)
 
     def curvature(self, z: np.ndarray) -> np.ndarray:
         """Give minus the second derivatives of log(p(z) / g) at g = 1, (3, n)."""

@@ -253,7 +253,7 @@ class Model:
                 constants[name] = replace(constants[name], value=float(value))
             elif name in residuals:
                 output, _, key = name.rpartition(".")
-                outputs[output] = replace(outputs[output], **{key: float(value)})
+                outputs[output] = outputs[output].with_residual(key, float(value))
             else:
                 raise self._unknown(name, "parameter", [*parameters, *constants, *residuals, *variances, *of_classes])
         mixture = with_shares(self.mixture, new_shares)

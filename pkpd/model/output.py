@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pkpd.errors import ModelError
+from pkpd.model.kind import Kind
 
 RESIDUALS = ("add", "prop", "power", "log")
 
@@ -47,6 +48,9 @@ class Output:
         Variance between people of the logarithm of the SD: one random effect multiplies `add` and `prop`, or `log`.
     fixed_iiv
         True if a fit shall not move it; in a block, the block says it.
+    kind
+        What an observation is if it is no measured amount: a score, one of several categories, a count, an event, ...
+        (:mod:`pkpd.model.kind`); its law then stands alone. In a file ``score = { lower = 0, upper = 100, sd = 0.5 }``.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Output:
     t: float | None = None
     iiv: float = 0.0
     fixed_iiv: bool = False
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
         where = f"output {self.name}"
@@ -80,11 +85,18 @@ class Output:
             )  # fmt: skip
         if self.t is not None and not (self.add or self.prop or self.log):
             raise ModelError("t is given without a scale.", where=where, expected="add, prop or log.")
-        if self.iiv and not (self.add or self.prop or self.log):
+        if self.kind is not None and (self.add or self.prop or self.power is not None or self.log or self.t):
+            raise ModelError(
+                f"{self.kind.key} is given together with a residual error.",
+                where=where,
+                expected=f"The law of {self.kind.key} stands alone.",
+                remedy="Leave out add, prop, power, log and t.",
+            )
+        if self.iiv and not (self.add or self.prop or self.log or self.scale_names):
             raise ModelError(
                 f"iiv is {self.iiv:g}, and there is no residual error that could differ between people.",
                 where=where,
-                expected="add, prop or log.",
+                expected="add, prop or log; sd or precision of a score; dispersion of a count.",
                 remedy="Give one of them, or leave out iiv.",
             )
         if self.log is not None and (self.add or self.prop or self.power is not None):
@@ -110,6 +122,8 @@ class Output:
     @property
     def residual_values(self) -> dict[str, float]:
         """The residual parameters that exist: ``{"cp.add": 0.1, "cp.prop": 0.2}``."""
+        if self.kind is not None:
+            return {f"{self.name}.{term}": value for term, value in self.kind.values.items()}
         values = {}
         for key in RESIDUALS:
             value = getattr(self, key)
@@ -123,6 +137,18 @@ class Output:
         return tuple(self.residual_values)
 
     @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Those of them on whose logarithm `iiv` acts."""
+        scales = ("add", "prop", "log") if self.kind is None else self.kind.scales
+        return tuple(name for name in self.residual_names if name.rpartition(".")[2] in scales)
+
+    def with_residual(self, term: str, value: float) -> Output:
+        """Give the same with another value of a residual parameter: ``with_residual("add", 0.2)``."""
+        if self.kind is not None:
+            return replace(self, kind=self.kind.with_value(term, value))
+        return replace(self, **{term: value})  # type: ignore[arg-type]
+
+    @property
     def law(self) -> str:
         """The law in words and numbers, for tables."""
         law = self._law if self.t is None else f"{self._law}; Student's t with {self.t:g} df, SDs are its scales"
@@ -130,6 +156,8 @@ class Output:
 
     @property
     def _law(self) -> str:
+        if self.kind is not None:
+            return self.kind.words
         if self.log is not None:
             return f"log-normal, SD {self.log:g} on the log scale"
         f_power = "" if self.power is None else f" f**{self.power:g}"

@@ -11,6 +11,7 @@ from typing import Any
 from pkpd.errors import Finding, ModelError, ModelSyntaxError, PkpdError, raise_all
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.include import include
+from pkpd.model.kind import read_kind
 from pkpd.model.locate import Located
 from pkpd.model.mixture import read_class
 from pkpd.model.model import Check, Model, Need, State
@@ -315,6 +316,7 @@ def _output(row: Row, name: str) -> Output | None:
         t=row.number("t"),
         iiv=row.number("iiv", 0.0),
         fixed_iiv=row.flag("fixed_iiv"),
+        kind=read_kind(row),
     )
 
 

@@ -125,6 +125,14 @@ class Row:
         """Take a list."""
         return self._get(key, list, "A list in [ ]", [])
 
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Take a list of numbers."""
+        listed = self.rows(key)
+        if not all(type(value) in (int, float) for value in listed):
+            self.wrong(key, f"`{key}` is not made of numbers.", expected="Such as [0, 1, 2].")
+            return ()
+        return tuple(float(value) for value in listed)
+
     def triangle(self, key: str) -> tuple[tuple[float, ...], ...]:
         """Take rows of numbers."""
         rows = self.rows(key)

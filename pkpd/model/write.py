@@ -99,7 +99,9 @@ def _values(row: Any) -> list[tuple[str, str]]:
             continue
         if one.name == "inputs":
             found += _inputs(value)
-        elif one.name == "lower" and value == 0 and row.positive:
+        elif one.name == "kind":
+            found.append((value.key, _row(value)))
+        elif one.name == "lower" and value == 0 and getattr(row, "positive", False):
             continue
         elif value is not None and value != {}:
             found.append((one.name, _value(value)))

@@ -429,16 +429,19 @@ def test_draws_follow_the_cdf():
         laws, dv=np.ones(n), cens=np.zeros(n, dtype=int), output=output, method="M3", df=[None, None, 4.0]
     )
     f = np.linspace(0.5, 3.0, n)
-    y = about.simulate(f, psi, rng=np.random.default_rng(7))
-    p = about.cdf(y, f, psi)
+    u = np.random.default_rng(7).uniform(size=n)
+    y = about.draw(f, psi, u)
+    less, p = about.cdf(y, f, psi)
+    np.testing.assert_array_equal(less, p)
+    np.testing.assert_allclose(p, u, rtol=1e-9)
     for k in range(3):
         seen = np.sort(p[output == k])
         assert np.abs(seen - (np.arange(seen.size) + 0.5) / seen.size).max() < 1.95 / np.sqrt(seen.size)  # KS, 0.1 %
     assert (y[output == 1] > 0).all()
-    assert about.cdf(np.zeros(n), f, psi)[output == 1].max() == 0
+    assert about.cdf(np.zeros(n), f, psi)[1][output == 1].max() == 0
     bad = np.where(np.arange(n) % 2, np.nan, f)
-    np.testing.assert_array_equal(np.isnan(about.simulate(bad, psi, rng=np.random.default_rng(7))), np.isnan(bad))
-    np.testing.assert_array_equal(np.isnan(about.cdf(y, bad, psi)), np.isnan(bad))
+    np.testing.assert_array_equal(np.isnan(about.draw(bad, psi, u)), np.isnan(bad))
+    np.testing.assert_array_equal(np.isnan(about.cdf(y, bad, psi)[1]), np.isnan(bad))
 
 
 def test_records_are_independent_of_each_other():
