@@ -8,7 +8,7 @@ expectations, residuals and draws follow. What they mean is said in :mod:`pkpd.m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,10 @@ from pkpd.likelihood.censoring import nonnegative
 from pkpd.model import Output
 from pkpd.model.kind import Binary, Categories, Count, Event, Likelihood, Score
 
-__all__ = ["Discrete", "Jets"]
+__all__ = ["Discrete", "Jets", "Levels", "inflated"]
+
+#: Probabilities that are held at once.
+_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,19 @@ class Discrete(ABC):
             case Event() | Likelihood():
                 return Given(places=places)
         raise AssertionError(kind)
+
+    @staticmethod
+    def expectation(output: Output, f: np.ndarray) -> np.ndarray:
+        """Give what an observation of an output is expected to be at predictions `f` (any shape), at its own values.
+
+        For a measured amount, an event or an own likelihood it is the prediction itself.
+        """
+        law = Discrete.of(output, {name: k for k, name in enumerate(output.residual_names)})
+        if law is None or not law.draws:
+            return f
+        own = np.array(list(output.residual_values.values()))
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return law.mean(f.ravel(), np.broadcast_to(own, (f.size, own.size))).reshape(f.shape)
 
     @abstractmethod
     def jets(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> Jets:
@@ -149,27 +165,45 @@ class Levels(Discrete):
 
     def mean(self, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
         """Give the expectation of an observation, (n,)."""
-        return self.probabilities(f, psi) @ self.levels
+        return self._in_lots(lambda chance, _: chance @ self.levels, f, psi)
 
     def sd(self, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
         """Give the standard deviation of an observation, (n,)."""
-        chance = self.probabilities(f, psi)
-        off = self.levels - (chance @ self.levels)[:, None]
-        return np.sqrt(np.einsum("nk,nk->n", chance, off**2))
+
+        def of(chance: np.ndarray, _: slice) -> np.ndarray:
+            return np.sqrt(np.einsum("nk,nk->n", chance, (self.levels - (chance @ self.levels)[:, None]) ** 2))
+
+        return self._in_lots(of, f, psi)
 
     def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the probabilities of less than `y`, and of at most `y`, (n,) each."""
-        chance = self.probabilities(f, psi)
-        below = self.levels < (y - 1e-6 * self._least)[:, None]
-        upto = self.levels <= (y + 1e-6 * self._least)[:, None]
-        return np.where(below, chance, 0.0).sum(axis=1), np.minimum(np.where(upto, chance, 0.0).sum(axis=1), 1.0)
+
+        def upto(shift: float) -> np.ndarray:
+            return self._in_lots(
+                lambda chance, rows: np.minimum((chance * (self.levels < (y[rows] + shift)[:, None])).sum(axis=1), 1.0),
+                f,
+                psi,
+            )
+
+        return upto(-1e-6 * self._least), upto(1e-6 * self._least)
 
     def quantile(self, u: np.ndarray, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
         """Give the smallest level of which at least a share `u` (n,) is no more, (n,)."""
-        risen = np.cumsum(self.probabilities(f, psi), axis=1)
-        at = (risen < u[:, None]).sum(axis=1)
-        known = np.isfinite(risen[:, -1])
-        return np.where(known, self.levels[np.minimum(at, len(self.levels) - 1)], np.nan)
+
+        def of(chance: np.ndarray, rows: slice) -> np.ndarray:
+            risen = np.cumsum(chance, axis=1)
+            at = np.minimum((risen < u[rows, None]).sum(axis=1), len(self.levels) - 1)
+            return np.where(np.isfinite(risen[:, -1]), self.levels[at], np.nan)
+
+        return self._in_lots(of, f, psi)
+
+    def _in_lots(self, of: Callable[[np.ndarray, slice], np.ndarray], f: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Give what follows from the probabilities (rows, K) of some records at a time, (n,)."""
+        found, most = np.empty(len(f)), max(1, _AT_ONCE // len(self.levels))
+        for first in range(0, len(f), most):
+            rows = slice(first, first + most)
+            found[rows] = of(self.probabilities(f[rows], psi[rows]), rows)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,23 @@ class Scores(Levels):
                 place += 1
         return inflated(found, ends) if ends else found
 
+    def probabilities(self, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Give the probabilities of all levels, (n, K): differences of the law's distribution function."""
+        kind, n = self.kind, self.kind.count
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+            if kind.law == "beta":
+                u, edges = self._share(f)[0][:, None], np.arange(n + 1) / n
+                upto = special.betainc(u * psi[:, :1], (1 - u) * psi[:, :1], edges)
+            else:
+                m, _, _, edges = self._latent(f)
+                upto = special.ndtr((edges - m[:, None]) / psi[:, :1])
+        found = np.diff(upto, axis=1)
+        ends = [k for given, k in ((kind.floor, 0), (kind.ceiling, n - 1)) if given > 0]
+        if ends:
+            found *= 1 - psi[:, 1:].sum(axis=1, keepdims=True)
+            found[:, ends] += psi[:, 1:]
+        return found
+
     def _share(self, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give where in the range, from 0 to 1, predictions are, and the derivatives; NaN for those outside."""
         if self.kind.scale == "latent":
@@ -56,32 +73,31 @@ class Scores(Levels):
         u = (f - (self.kind.lower - 0.5 * self.kind.step)) / width
         return np.where((u > 0) & (u < 1), u, np.nan), np.full_like(u, 1 / width), np.zeros_like(u)
 
-    def _normal(self, at: np.ndarray, f: np.ndarray, sd: np.ndarray) -> Jets:
-        """The laws that are normal on some scale."""
+    def _latent(self, f: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Give where the laws that are normal on some scale are centred there, with the derivatives, and the edges."""
         kind, n = self.kind, self.kind.count
         if kind.law == "normal":
-            width = n * kind.step
             edges = kind.lower + kind.step * (np.arange(n + 1) - 0.5)
             edges[0], edges[-1] = -np.inf, np.inf
             if kind.scale == "score":
-                m, slope, bend = f, np.ones_like(f), np.zeros_like(f)
-            else:
-                u, by, twice = self._share(f)
-                m, slope, bend = kind.lower - 0.5 * kind.step + width * u, width * by, width * twice
-        else:
-            link = special.ndtri if kind.law == "bounded integer" else special.logit
-            edges = link(np.arange(n + 1) / n)
-            if kind.scale == "latent":
-                m, slope, bend = f, np.ones_like(f), np.zeros_like(f)
-            else:
-                u, by, _ = self._share(f)
-                m = link(u)
-                if kind.law == "bounded integer":
-                    each = np.sqrt(2 * np.pi) * np.exp(0.5 * m**2)
-                    slope, bend = each * by, m * (each * by) ** 2
-                else:
-                    each = 1 / (u * (1 - u))
-                    slope, bend = each * by, (2 * u - 1) * (each * by) ** 2
+                return f, np.ones_like(f), np.zeros_like(f), edges
+            (u, by, twice), width = self._share(f), n * kind.step
+            return kind.lower - 0.5 * kind.step + width * u, width * by, width * twice, edges
+        link = special.ndtri if kind.law == "bounded integer" else special.logit
+        edges = link(np.arange(n + 1) / n)
+        if kind.scale == "latent":
+            return f, np.ones_like(f), np.zeros_like(f), edges
+        u, by, _ = self._share(f)
+        m = link(u)
+        if kind.law == "bounded integer":
+            each = np.sqrt(2 * np.pi) * np.exp(0.5 * m**2) * by
+            return m, each, m * each**2, edges
+        each = by / (u * (1 - u))
+        return m, each, (2 * u - 1) * each**2, edges
+
+    def _normal(self, at: np.ndarray, f: np.ndarray, sd: np.ndarray) -> Jets:
+        """The laws that are normal on some scale."""
+        m, slope, bend, edges = self._latent(f)
         sound = np.isfinite(m) & (sd > 0) & np.isfinite(sd)
         safe_m, safe_sd = np.where(sound, m, 0.0), np.where(sound, sd, 1.0)
         jet = log_interval(Normal(), edges[at], edges[at + 1], safe_m, safe_sd, 2)

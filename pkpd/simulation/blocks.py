@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import MismatchError, SolveError
+from pkpd.likelihood.discrete import Discrete
 from pkpd.simulation.arms import Plan
 from pkpd.simulation.setting import Setting
 
@@ -120,6 +121,9 @@ def compute_blocks(
             if answer.failures:
                 _named(answer, setting, draws, subjects).raise_failures()
             values = answer.f.reshape(arms, *individuals.shape[:2], times, len(setting.names))
+            for o, name in enumerate(setting.names):
+                if name in setting.model.outputs:
+                    values[..., o] = Discrete.expectation(setting.model.outputs[name], values[..., o])
             _check_finite(values, setting, draws, subjects)
             block = Block(draws=draws, subjects=subjects, values=values, individuals=individuals)
             yield block
@@ -206,8 +210,8 @@ def _check_finite(values: np.ndarray, setting: Setting, draws: slice, subjects: 
         f"`{setting.names[o]}` is {value:g} at t = {setting.times[t]:g} {setting.model.time_unit}.",
         where=_name(setting, draws, subjects, run),
         expected="A finite number at every time: a result without one says nothing.",
-        remedy="Check the equations for a division by 0, or the logarithm or root of a number that is 0 or negative "
-        "there; or leave this time or output out.",
+        remedy="Check the equations for a division by 0, the logarithm or root of a number that is 0 or negative, or a "
+        "score outside its range there; or leave this time or output out.",
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from pkpd import __version__
 from pkpd.errors import Finding, MismatchError, SolveError
+from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.match import which_output
 from pkpd.likelihood.observations import with_references
 from pkpd.model import Model
@@ -74,6 +75,8 @@ def predict_records(
             pred[changes] = 100 * (value[changes] / base[changes] - 1)
     which = which_output(model, events.outputs)[events.output[kept[rows]]]
     outputs = list(model.outputs.values())
+    for k in np.unique(which):
+        pred[which == k] = Discrete.expectation(outputs[k], pred[which == k])
     names = np.array([outputs[k].name for k in which], dtype=str)
     _check_finite(pred, value, base, names, data, model.time_unit)
     unit = np.array([outputs[k].unit for k in which], dtype=str)
