@@ -95,7 +95,7 @@ class ForPopulations(ABC):
 def population_of(problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str) -> Population:
     """Give a problem with the effects of its model and the density of its records; `where` begins what is refused."""
     effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
-    if not effects.names:
+    if not effects.names and Feature.KINDS not in problem.features:
         raise CannotFit(
             "no parameter differs between people.",
             where=f"{where}, model {problem.model.name}",

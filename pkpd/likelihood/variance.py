@@ -111,7 +111,7 @@ class Covariance:
                     parts = [np.zeros_like(other.start) for other in self.groups]
                     parts[g] = of_matrix + of_matrix.T
                     found.append(self.place(parts))
-        return np.array(found).reshape(-1, self.size, self.size)
+        return np.array(found).reshape(len(found), self.size, self.size)
 
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Give variances and covariances, (Q,): of each free group the lower triangle, row by row."""
