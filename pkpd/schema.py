@@ -162,7 +162,7 @@ _LISTED = (
     _verdict("sum_of_squares", "sum of squared weighted residuals", "1"),
     _verdict("sigma", "factor on the residual SDs, from the sum of squares and the degrees of freedom", "1"),
     _verdict("records", "number of observations that count"),
-    _verdict("censored", "number of these that are known by a limit only"),
+    _verdict("probabilities", "number of these that have a probability, not a density: censored ones, scores, counts"),
     _verdict("degrees_of_freedom", "observations less estimated quantities"),
     _verdict("marginal", "-2 log likelihood with the random effects integrated out exactly", "-2 log L"),
     _verdict("marginal_error", "its numerical or Monte Carlo error", "-2 log L"),

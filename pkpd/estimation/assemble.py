@@ -80,7 +80,8 @@ def assemble(
     prior = population.priors
     penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
     share = _share(population, quantities, look.x, known)
-    counted, known_by_limits = ~population.density.left_out, population.density.censored & ~population.density.left_out
+    counted = ~population.density.left_out
+    whole = counted & ~population.density.points
     n = int(counted.sum())
     return Outcome(
         coordinates=own,
@@ -96,7 +97,7 @@ def assemble(
         verdicts=(verdict,),
         numbers={
             "records": np.array([n]),
-            **({"censored": np.array([known_by_limits.sum()])} if known_by_limits.any() else {}),
+            **({"probabilities": np.array([whole.sum()])} if whole.any() else {}),
             "degrees_of_freedom": np.array([n - len(look.x)]),
             "likelihood": np.array([likelihood]),
             "prior": np.array([penalty]),

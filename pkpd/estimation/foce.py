@@ -12,7 +12,7 @@ from pkpd.errors import CannotFit
 from pkpd.estimation.outer import Approximation
 from pkpd.estimation.population import PopulationEstimator
 from pkpd.likelihood import Feature
-from pkpd.likelihood.marginal import fo, foce, foce_no_interaction, laplace
+from pkpd.likelihood.marginal import conditional, fo, foce_no_interaction, laplace
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.quadrature import quadrature
 
@@ -79,7 +79,7 @@ class FOCE(PopulationEstimator):
     def approximation(self, population: Population) -> Approximation:
         """Give the conditional method."""
         if self.interaction:
-            return laplace if Feature.KINDS in population.problem.features else foce
+            return conditional(population)
         _need_plain_errors(self, population)
         return foce_no_interaction
 

@@ -21,7 +21,7 @@ from pkpd.estimation.sound import check_population
 from pkpd.estimation.verdict import Status, Verdict
 from pkpd.likelihood import Feature
 from pkpd.likelihood.importance import Proposals, Sampled, Scores, tail_index
-from pkpd.likelihood.marginal import Prior, foce
+from pkpd.likelihood.marginal import Prior, conditional
 from pkpd.likelihood.modes import curvature_at, find_modes
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.priors import Priors
@@ -103,7 +103,7 @@ class Importance(ForPopulations):
         start = population.start
         if self.max_iterations > 0:
             check_population(population, quantities)
-        outer = Outer(population, foce)
+        outer = Outer(population, conditional(population))
         check_start(population, outer(start))
         with progress("Sampling") as tick:
             search = _Search(self, population, quantities, tick)
@@ -305,7 +305,7 @@ class _Search:
 
     def approach(self, start: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Give where FOCE leads roughly; a variance that vanishes on the way stands as before."""
-        outer = Outer(self.population, foce)
+        outer = Outer(self.population, conditional(self.population))
         found = descend(outer, start, lower, upper, tolerance=_NEAR, most=self.left, watch=lambda *_: self.tick())
         self.before += outer.solved
         self.trace += found.trace

@@ -92,15 +92,21 @@ class ForPopulations(ABC):
         return population_of(problem, censoring=self.censoring, threads=self.threads, where=where)
 
 
-def population_of(problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str) -> Population:
-    """Give a problem with the effects of its model and the density of its records; `where` begins what is refused."""
+def population_of(
+    problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str, alike: bool = False
+) -> Population:
+    """Give a problem with the effects of its model and the density of its records.
+
+    `where` begins what is refused; `alike` says whether people need not differ where least squares cannot fit them.
+    """
     effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
-    if not effects.names and Feature.KINDS not in problem.features:
+    of_kinds = Feature.KINDS in problem.features
+    if not effects.names and not (alike and of_kinds):
         raise CannotFit(
             "no parameter differs between people.",
             where=f"{where}, model {problem.model.name}",
             expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
-            remedy="Give iiv to a parameter, or use Pooled().",
+            remedy=f"Give iiv to a parameter, or use {'Laplace()' if of_kinds else 'Pooled()'}.",
         )
     df = [output.t for output in problem.model.outputs.values()]
     density = Density.of(problem.observations, problem.residuals, method=censoring, df=df)
@@ -147,6 +153,11 @@ class PopulationEstimator(ForPopulations):
             self._refuse("starts", "1 or more.")
         if self.starts > 1 and self.max_iterations == 0:
             self._refuse("starts", "1, where nothing is searched (max_iterations=0).")
+
+    def population(self, problem: Problem) -> Population:
+        """Give the problem with the effects of its model, if there are any, and the density of its records."""
+        where = f"{type(self).__name__}()"
+        return population_of(problem, censoring=self.censoring, threads=self.threads, where=where, alike=True)
 
     @property
     @abstractmethod

@@ -63,14 +63,14 @@ def objectives(fit: Fit) -> list[tuple[str, float, float]]:
 
 
 def constant(fit: Fit) -> float:
-    """Give n log(2 pi) of the n records that were seen: the probability of a censored one lacks no constant."""
+    """Give n log(2 pi) of the n records that have a density: a probability lacks no constant."""
     verdict = fit.verdict
-    censored = int(verdict["censored"].item()) if "censored" in verdict else 0
-    return (int(verdict["records"].item()) - censored) * float(np.log(2 * np.pi))
+    whole = int(verdict["probabilities"].item()) if "probabilities" in verdict else 0
+    return (int(verdict["records"].item()) - whole) * float(np.log(2 * np.pi))
 
 
 def _seen(fit: Fit) -> str:
-    return " that were seen" if "censored" in fit.verdict else ""
+    return " that have a density, not a probability" if "probabilities" in fit.verdict else ""
 
 
 def verdict_in_numbers(fit: Fit) -> str:

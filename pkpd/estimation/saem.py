@@ -22,7 +22,7 @@ from pkpd.estimation.sound import check_population
 from pkpd.estimation.stochastic import Search
 from pkpd.estimation.verdict import BY_HAND, Status, Verdict
 from pkpd.likelihood import Feature
-from pkpd.likelihood.marginal import foce
+from pkpd.likelihood.marginal import conditional, foce
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.quadrature import quadrature
 from pkpd.streams import check_seed
@@ -114,8 +114,8 @@ class SAEM(ForPopulations):
             _check_free(population, quantities)
             check_population(population, quantities)
         few = _NODES ** len(effects.names) * len(population.problem.subjects) <= _MOST
-        approximation = partial(quadrature, nodes=_NODES) if few else foce
-        check_start(population, Outer(population, foce)(population.start))
+        approximation = partial(quadrature, nodes=_NODES) if few else conditional(population)
+        check_start(population, Outer(population, conditional(population))(population.start))
         search = Search(self, population, quantities)
         state = search.run(self._kept(population))
         x, ends, solved = search.estimates(state), np.array(state.ends), search.solved(state)
@@ -154,7 +154,8 @@ class SAEM(ForPopulations):
                 look = outer(x)
         verdict = self._judge(quantities, x, at_bound, known, aims, exact, state.iteration, hurried, solved)
         known = known if self.covariance is not None else None
-        note = f"of quadrature with {_NODES} nodes" if few else "of FOCE with interaction at the estimates"
+        how = "FOCE with interaction" if approximation is foce else "Laplace"
+        note = f"of quadrature with {_NODES} nodes" if few else f"of {how} at the estimates"
         return assemble(self, population, quantities, look, known, verdict, list(state.trace), note=note)
 
     def _kept(self, population: Population) -> Checkpoint | None:

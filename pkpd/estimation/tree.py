@@ -224,7 +224,7 @@ def _attributes(problem: Problem, estimator: Any, outcome: Outcome) -> dict[str,
     defaults = {field.name: field.default for field in fields(estimator)}
     said = [f"{name}={value!r}" for name, value in options.items() if value != defaults[name]]
     # A probability is whole; only densities lack the constant.
-    points = float(np.nansum(n)) - float(np.nansum(outcome.numbers.get("censored", 0.0)))
+    points = float(np.nansum(n)) - float(np.nansum(outcome.numbers.get("probabilities", 0.0)))
     deviance = float(np.nansum(outcome.numbers.get("likelihood", total))) + points * np.log(2 * np.pi)
     return {
         "format": FORMAT,

@@ -21,6 +21,7 @@ Journal of Pharmacokinetics and Pharmacodynamics 2015;42:191-209. doi:10.1007/s1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,7 @@ import numpy as np
 from pkpd.likelihood.modes import Modes, find_modes
 from pkpd.likelihood.population import Population, Slopes
 
-__all__ = ["Marginal", "Prior", "fo", "foce", "foce_no_interaction", "laplace"]
+__all__ = ["Marginal", "Prior", "conditional", "fo", "foce", "foce_no_interaction", "laplace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +219,11 @@ def fo(
     by_w = np.where(counted[:, None], by_w, 0.0)
     each_x = np.concatenate([population.sum(by_w) @ effects.to_typical, prior.slopes_of(b, inverse)], axis=1)
     return Marginal(each=each, modes=modes, gradient=each_x)
+
+
+def conditional(population: Population) -> Callable[..., Marginal]:
+    """Give FOCE, or Laplace's method where some records have no expected information with derivatives: scores, ..."""
+    return laplace if population.density.residuals.discrete.any() else foce
 
 
 #: Step of the differences of second derivatives.

@@ -64,7 +64,7 @@ def curvature_at(population: Population, modes: Modes, precision: np.ndarray) ->
     expected = np.where(known[:, None, None], modes.hessian, precision)
     sound = np.asarray(np.isfinite(true).all(axis=(1, 2)))
     true = np.where(sound[:, None, None], true, expected)
-    positive = np.linalg.eigvalsh(true)[:, 0] > 0
+    positive = np.linalg.eigvalsh(true).min(axis=1, initial=np.inf) > 0
     return np.where(positive[:, None, None], true, expected)
 
 
@@ -103,7 +103,7 @@ def find_modes(
     usable = np.asarray(np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1))
     bent = np.where(usable[:, None, None], hessian, np.eye(b.shape[1]))
     if metric is not None:
-        positive = np.linalg.eigvalsh(np.nan_to_num(metric))[:, 0] > 0
+        positive = np.linalg.eigvalsh(np.nan_to_num(metric)).min(axis=1, initial=np.inf) > 0
         bent = np.where(positive[:, None, None], metric, bent)
     step, decrement = _newton(gradient, bent)
     share = np.ones(len(b))

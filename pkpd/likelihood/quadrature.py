@@ -26,7 +26,7 @@ _AT_ONCE = 512
 def grid(nodes: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Give the nodes (G, size) and the logarithms of their weights (G,) for the standard normal law."""
     x, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    places = np.array(list(product(range(nodes), repeat=size)), dtype=int).reshape(-1, size)
+    places = np.array(list(product(range(nodes), repeat=size)), dtype=int).reshape(nodes**size, size)
     logs = np.log(weights / weights.sum())
     return x[places], logs[places].sum(axis=1)
 
@@ -62,7 +62,7 @@ def quadrature(
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + prior.precision
     sound = np.isfinite(true).all(axis=(1, 2)) & np.isfinite(modes.hessian).all(axis=(1, 2))
     eye = np.eye(true.shape[1])
-    positive = np.linalg.eigvalsh(np.where(sound[:, None, None], true, eye))[:, 0] > 0
+    positive = np.linalg.eigvalsh(np.where(sound[:, None, None], true, eye)).min(axis=1, initial=np.inf) > 0
     shape = np.where((positive & sound)[:, None, None], true, np.where(sound[:, None, None], modes.hessian, eye))
     factor = np.linalg.cholesky(shape)
     # b = mode + L^-T t, t standard normal: the columns of L^-T are as long as the posterior is wide.

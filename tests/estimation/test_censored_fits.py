@@ -63,7 +63,7 @@ def test_a_probability_lacks_no_constant():
     fit = pkpd.fit(model(), data, pkpd.FOCE(max_iterations=0, covariance=None))
     n, seen, free = 30, 24, 5
     whole = fit.attrs["objective"] + seen * np.log(2 * np.pi)
-    assert fit.verdict["records"].item() == n and fit.verdict["censored"].item() == n - seen
+    assert fit.verdict["records"].item() == n and fit.verdict["probabilities"].item() == n - seen
     assert fit.attrs["aic"] == pytest.approx(whole + 2 * free, rel=1e-12)
     assert fit.attrs["bic"] == pytest.approx(whole + free * np.log(n), rel=1e-12)
     assert f"of the n records that were seen, {seen * np.log(2 * np.pi):.4f}," in str(fit)
