@@ -246,7 +246,10 @@ class _Search:
         self.output = [np.array([outputs[k] for k in seen.output[rows]]) for rows in arms]
         self.time = [seen.time[rows] for rows in arms]
         self.steps: list[tuple[int, str, str, float, float, float]] = []
-        everything = self._matrix([np.arange(rows.size) for rows in arms])
+        everything = self._matrix([
+            np.concatenate([self._rows(a, o, self.grid.get(o, times)) for o, times in plan.times.items()])
+            for a, plan in enumerate(plans)
+        ])  # fmt: skip
         words = know(everything, study.quantities.coordinates).words
         if words:
             raise CannotFit(

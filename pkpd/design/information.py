@@ -147,7 +147,9 @@ class Information:
         M_22 is the information of all others, so that Ds is det(C)^(-1/s) of the covariance of those named. It is 0 if
         the study does not identify them.
         """
-        return float(np.exp(log_criterion(self.data["information"].values, places_of(self.names, names, "criterion"))))
+        return float(
+            np.exp(log_criterion(self.data["information"].values, places_of(self.names, names, "criterion(...)")))
+        )
 
     def people_for(self, rse: float | Mapping[str, float]) -> dict[str, int]:
         """Give how many people each arm needs for relative standard errors of at most `rse` percent.
@@ -164,7 +166,7 @@ class Information:
         """
         where = "people_for(rse=...)"
         wanted = dict(rse) if isinstance(rse, Mapping) else dict.fromkeys(self.names, rse)
-        places_of(self.names, tuple(wanted), "people_for")
+        places_of(self.names, tuple(wanted), where)
         now, factor = self.data["rse"], 0.0
         for name, most in wanted.items():
             if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
@@ -294,7 +296,7 @@ def places_of(known: Sequence[str], names: Sequence[str], where: str) -> list[in
         if name not in known or list(names).count(name) > 1:
             raise UsageError(
                 f"`{name}` is named twice." if name in known else f"`{name}` is nothing that is estimated.",
-                where=f"{where}(...)",
+                where=where,
                 expected=f"Names: {', '.join(known)}.",
                 remedy=suggestion(str(name), known) or "Name some of these.",
             )

@@ -80,9 +80,9 @@ def check_method(method: Any, draws: Any, seed: Any, full: bool, where: str) -> 
         value = getattr(method, field.name)
         if field.name not in _HEARD and value != field.default:
             raise CannotFit(
-                f"{field.name} is {value!r}, which changes nothing here.",
+                f"{field.name} is {value!r}, and that is not heard here.",
                 where=place,
-                expected=f"{type(method).__name__}() without it; nothing is fitted.",
+                expected=f"{type(method).__name__}() without it: nothing is fitted.",
                 remedy=f"Leave {field.name} out.",
             )
     drawn = type(method) in DRAWS
