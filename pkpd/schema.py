@@ -78,8 +78,8 @@ GROUPS: dict[str, str] = {
     "profile": "profile likelihood: the objective along one quantity, minimised over all others",
     "bootstrap": "fits to data that were drawn again",
     "sir": "sampling importance resampling: how well the draws stand for the likelihood",
-    "information": "not of a fit: what a study is expected to tell (`pkpd.information`)",
-    "choice": "not of a fit: how sampling times were chosen (`pkpd.choose_times`)",
+    "information": "no part of a fit: what a study is expected to tell (`pkpd.information`)",
+    "choice": "no part of a fit: how sampling times were chosen (`pkpd.choose_times`)",
 }
 
 

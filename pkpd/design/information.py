@@ -115,9 +115,10 @@ class Information:
     Parameters
     ----------
     data : xarray.Dataset
-        ``information`` and ``covariance`` (parameter, parameter_), ``value``, ``se`` and ``rse`` (parameter), and ``n``
-        (arm), see :mod:`pkpd.schema`; with ``information_error`` and ``se_error``, Monte Carlo errors, where something
-        was drawn. Its attributes say by which method, and the rank, the condition number and what is left open.
+        ``information`` and ``covariance`` along ``(parameter, parameter_)``, ``value``, ``se`` and ``rse`` along
+        ``parameter``, ``n`` along ``arm``, see :mod:`pkpd.schema`; with ``information_error`` and ``se_error``, Monte
+        Carlo errors, where something was drawn. Its attributes say by which method, and the rank, the condition number
+        and what is left open.
     """
 
     data: xr.Dataset

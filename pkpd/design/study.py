@@ -143,8 +143,16 @@ class Study:
         DataError
             A sample is taken where nothing can be seen.
         """
-        problem = problem_of(model, plans)
-        population = _population(problem, method, where)
+        beyond = [feature.value for feature, has in ((Feature.MIXTURE, model.mixture), (Feature.PRIORS, model.priors))
+                  if has]  # fmt: skip
+        if beyond:
+            raise CannotFit(
+                f"it cannot honour {' and '.join(beyond)}.",
+                where=f"{where}, model {model.name}",
+                expected="What the study itself is expected to tell, of one population.",
+                remedy="Leave it out: model.replace(mixture={}, priors={}).",
+            )
+        population = _population(problem_of(model, plans), method, where)
         study = cls(model=model, plans=plans, population=population, quantities=Quantities.of(population), where=where)
         if not study.names:
             raise CannotFit("nothing is estimated.", where=f"{where}, model {model.name}",
@@ -224,11 +232,4 @@ def _population(problem: Problem, method: PopulationEstimator, where: str) -> Po
     whole = population_of(problem, censoring="M3", threads=method.threads, where=f"{where}(method=...)")
     if straight:
         FO().approximation(whole)  # refuses what is no straight line
-    if whole.mixture is not None or whole.priors.names:
-        raise CannotFit(
-            "it cannot honour " + ("a mixture." if whole.mixture is not None else "priors."),
-            where=f"{where}, model {problem.model.name}",
-            expected="What the study itself is expected to tell, of one population.",
-            remedy="Leave it out: model.replace(mixture={}, priors={}).",
-        )
     return whole

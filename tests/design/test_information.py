@@ -111,7 +111,7 @@ def test_occasions_blocks_covariates_and_outputs_by_hand(full: bool):
     np.testing.assert_allclose(known["information"] / np.outer(scale, scale), want / np.outer(scale, scale), atol=2e-6)
 
 
-def test_the_order_of_arms_and_threads_changes_no_bit():
+def test_threads_change_no_bit_and_the_order_of_arms_nothing():
     turned = {name: ARMS[name] for name in ("heavy", "light")}
     for method, options in ((pkpd.FO(), {}), (pkpd.FOCE(), {"draws": 20, "seed": 1}),
                             (pkpd.Laplace(), {"draws": 20, "seed": 1})):  # fmt: skip
@@ -295,6 +295,25 @@ def test_what_is_no_straight_line_is_refused_by_name():
             parameters={n: replace(p, iiv=0.0, iov=0.0) for n, p in model().parameters.items()}, blocks=()
         )
         pkpd.information(alone, ARMS, pkpd.Laplace(), seed=1)
+
+
+@pytest.mark.parametrize("method", [pkpd.FO(), pkpd.Laplace()], ids=["FO", "Laplace"])
+def test_priors_and_mixtures_are_refused_by_name(method):
+    """What a study tells is asked, not what was known before it."""
+    options = {"seed": 1} if isinstance(method, pkpd.Laplace) else {}
+    own = model().replace(priors={"base": pkpd.Prior(name="base", value=4, sd=0.1)})
+    with pytest.raises(CannotFit, match="it cannot honour priors"):
+        pkpd.information(own, ARMS, method, **options)
+    text = TEXT.replace("effect = base +", "effect = (base if MIXNUM == 1 else 0) +")
+    text += "[mixture]\nhigh = { share = 0.5 }\nlow = {}\n"
+    with pytest.raises(CannotFit, match="it cannot honour a mixture"):
+        pkpd.information(Model(text), ARMS, method, **options)
+
+
+def test_log_normal_samples_before_the_dose():
+    arm = pkpd.Arm("100 mg iv at 2 h", {"cp": [1, 3, 9]}, n=9, occasions=[0])
+    with pytest.raises(DataError, match="nothing is there to be seen"):
+        pkpd.information(model(), arm)
 
 
 def test_nothing_estimated():
