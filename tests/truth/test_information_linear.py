@@ -26,7 +26,7 @@ ARMS = {"few": pkpd.Arm((), [1, 2], n=30), "many": pkpd.Arm((), [1, 2, 3, 4, 5],
 def balanced(n: int, k: int) -> np.ndarray:
     """Of a mean, the SD of k records of each of n people, and the variance between people.
 
-    Searle SR, Casella G, McCulloch CE. Variance components. New York: Wiley; 1992, section 3.8: with the expected mean
+    Searle SR, Casella G, McCulloch CE. Variance components. New York: Wiley; 1992: with the expected mean
     square l = sd^2 + k between, the information of the variances is k^2 / (2 l^2), k / (2 l^2) and
     ((k - 1) / sd^4 + 1 / l^2) / 2 for each person.
     """
