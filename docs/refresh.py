@@ -18,6 +18,8 @@ sys.path.insert(0, str(DOCS))  # the modules beside this one, wherever it is run
 PART = re.compile(r"(<!-- from the code: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # Groups that no estimator of this version fills.
 NOT_YET = ("omega", "posterior", "sample_stats")
+# Groups that are no part of a fit, but results of their own.
+ELSEWHERE = ("information", "choice")
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -39,7 +41,7 @@ def groups() -> str:
     """Give the groups of a fit."""
     from pkpd.schema import GROUPS
 
-    rows = [(f"`{name}`", meaning) for name, meaning in GROUPS.items() if name not in NOT_YET]
+    rows = [(f"`{name}`", meaning) for name, meaning in GROUPS.items() if name not in (*NOT_YET, *ELSEWHERE)]
     return f"\n{table(('group', 'holds'), rows)}\n"
 
 

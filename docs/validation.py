@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from validation_fits import benchmarks, fatigue, indometacin, nist, populations, relations, theophylline
-from validation_populations import growth, other_laws, phenobarbital, theophylline_population, wang
+from validation_populations import growth, other_laws, phenobarbital, planned, theophylline_population, wang
 from validation_tables import beside, digits_agreeing, digits_of, table, whole
 
 
@@ -224,7 +224,7 @@ def part(name: str) -> str:
         for make in (
             nonmem_cases, nonmem_set, closed_forms, forty_digits, other_forms, drugs, drug_shapes, esketamine, models,
             theophylline, indometacin, nist, fatigue, relations, benchmarks, populations,
-            wang, theophylline_population, phenobarbital, other_laws, growth,
+            wang, theophylline_population, phenobarbital, other_laws, growth, planned,
         )
     }  # fmt: skip
     with warnings.catch_warnings():

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from validation_tables import beside, table
 
-__all__ = ["growth", "other_laws", "phenobarbital", "theophylline_population", "wang"]
+__all__ = ["growth", "other_laws", "phenobarbital", "planned", "theophylline_population", "wang"]
 
 
 def wang() -> str:
@@ -118,3 +118,19 @@ def growth() -> str:
     text = room.THEOPH_LOG_LIKELIHOOD
     rows.append(("theophylline: log-likelihood at nlme's estimates", text, *beside(-0.5 * room.deviance(fit), text)))
     return table(("", "printed", "pkpd", "digits"), rows)
+
+
+def planned() -> str:
+    """Give the relative standard errors that a study of warfarin is expected to have."""
+    from tests.truth import test_information_warfarin as room
+
+    rows = []
+    laws = {room.PROPORTIONAL: "proportional", room.COMBINED: "proportional and additive"}
+    for (law, full), printed in room.RSE.items():
+        data, kind = room.known(law, full).data, "full" if full else "block-diagonal"
+        for name, want in zip(room.NAMES, printed, strict=False):
+            residual = name.startswith("cp.")
+            ours = float(data["rse"].sel(parameter=name)) * (2 if residual else 1)
+            label = f"{laws[law]}, {kind}: {name}" + (" as a variance" if residual else "")
+            rows.append((label, f"{want:.6f}", *beside(ours, f"{want:.6f}", more=1)))
+    return table(("RSE, %", "printed", "pkpd", "digits"), rows)

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pkpd import errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
+    from pkpd.design import Arm, Choice, Information, choose_times, information
     from pkpd.errors import (
         CannotFit,
         DataError,
@@ -72,6 +73,7 @@ _MODULES = {
 }
 _ROOMS = {
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
+    "pkpd.design": ("Arm", "Choice", "Information", "choose_times", "information"),
     "pkpd.errors": (
         "CannotFit",
         "DataError",
@@ -131,6 +133,8 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "simulate",
     "attain",
     "sustain",
+    "information",
+    "choose_times",
     "report",
     # estimators
     "Individual",
@@ -162,6 +166,9 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Dataset",
     "Fit",
     "Start",
+    "Arm",
+    "Information",
+    "Choice",
     # rooms
     "library",
     "parts",

@@ -78,6 +78,8 @@ GROUPS: dict[str, str] = {
     "profile": "profile likelihood: the objective along one quantity, minimised over all others",
     "bootstrap": "fits to data that were drawn again",
     "sir": "sampling importance resampling: how well the draws stand for the likelihood",
+    "information": "no part of a fit: what a study is expected to tell (`pkpd.information`)",
+    "choice": "no part of a fit: how sampling times were chosen (`pkpd.choose_times`)",
 }
 
 
@@ -321,6 +323,33 @@ _LISTED = (
         rise=("quantiles of the rise of the objective over the draws kept", "-2 log L"),
         proposal_rise=("quantiles of the rise of the objective over all draws of the last round", "-2 log L"),
         chi_square=("quantiles of chi-square with as many degrees of freedom as quantities", "-2 log L"),
+    ),
+    *_more(
+        "information",
+        ("parameter",),
+        value=("value at which the study is looked at", "parameter"),
+        unit="unit of the value",
+        se=("expected standard error; infinite if the study does not identify it", "parameter"),
+        rse=("expected relative standard error", "%"),
+        se_error=("Monte Carlo error of the standard error", "parameter"),
+    ),
+    *_more(
+        "information",
+        ("parameter", "parameter_"),
+        information=("expected Fisher information on the natural scale", "parameter"),
+        information_error=("its Monte Carlo error", "parameter"),
+        covariance=("its inverse: the expected covariance of the estimates", "parameter"),
+    ),
+    *_more("information", ("arm",), n="number of people"),
+    *_more(
+        "choice",
+        ("iteration",),
+        start="which start it belongs to; 0 is the design that was given",
+        arm="whose sample was moved",
+        output="of which output",
+        before=("when it was taken before", "time"),
+        after=("when it is taken now", "time"),
+        criterion=("the criterion then", "1"),
     ),
 )
 
