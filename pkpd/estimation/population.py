@@ -91,10 +91,15 @@ class ForPopulations(ABC):
         return population_of(problem, censoring=self.censoring, threads=self.threads, where=where)
 
 
-def population_of(problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str) -> Population:
-    """Give a problem with the effects of its model and the density of its records; `where` begins what is refused."""
+def population_of(
+    problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str, alike: bool = False
+) -> Population:
+    """Give a problem with the effects of its model and the density of its records; `where` begins what is refused.
+
+    With `alike`, people may all be the same.
+    """
     effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
-    if not effects.names:
+    if not effects.names and not alike:
         raise CannotFit(
             "no parameter differs between people.",
             where=f"{where}, model {problem.model.name}",

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from pkpd.simulation.simulate import simulate
 from pkpd.simulation.target import attain, sustain
+from pkpd.simulation.trial import Dropout, Trial
 
-__all__ = ["attain", "simulate", "sustain"]
+__all__ = ["Dropout", "Trial", "attain", "simulate", "sustain"]

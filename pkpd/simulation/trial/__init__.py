@@ -1,0 +1,5 @@
+"""Trials as objects: who gets what when, and when they are seen; people and observations drawn from it."""
+
+from pkpd.simulation.trial.design import Dropout, Trial
+
+__all__ = ["Dropout", "Trial"]
