@@ -151,7 +151,9 @@ def _arms(
 
 
 def _counts(given: Any, sequences: Mapping[str, Any], wrong: Any) -> dict[str, int]:
-    each = {str(k): v for k, v in given.items()} if isinstance(given, Mapping) else dict.fromkeys(sequences, given)
+    each: dict[str, Any] = dict.fromkeys(sequences, given)
+    if isinstance(given, Mapping):
+        each = {str(k): v for k, v in given.items()}
     for name in each:
         if name not in sequences:
             wrong("n", "n", f"there is no sequence `{name}`.", f"Sequences: {', '.join(sequences)}.",
