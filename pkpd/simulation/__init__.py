@@ -5,5 +5,6 @@ from __future__ import annotations
 from pkpd.simulation.simulate import simulate
 from pkpd.simulation.target import attain, sustain
 from pkpd.simulation.trial import Dropout, Trial
+from pkpd.simulation.washout import washout
 
-__all__ = ["Dropout", "Trial", "attain", "simulate", "sustain"]
+__all__ = ["Dropout", "Trial", "attain", "simulate", "sustain", "washout"]

@@ -88,13 +88,8 @@ class Trial:
     ... )
     >>> trial.people
     12
-    >>> print(trial.data(seed=1)["DP-1"])
-    the trial: 1 subject, 7 rows, 1 dose, 0 observations
-    Units: TIME h
-    Note: The design: 6 observations of 1 subject are still to be made (MDV 1).
-    ID    ARM      SEQUENCE  PERIOD  OCC  TIME  EVID  AMT  UNIT  DVID   MDV
-    DP-1  drug     DP             1    1     0     0    .     .  score    1
-    ...
+    >>> trial.data()
+    Dataset(the trial: 12 subjects, 84 rows, 12 doses, 0 observations)
     """
 
     arms: Mapping[str, Any]
