@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
-    from pkpd.simulation import Dropout, Trial, attain, simulate, sustain, washout
+    from pkpd.simulation import Crossover, Dropout, Trial, attain, crossover, simulate, sustain, washout
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -114,7 +114,7 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
-    "pkpd.simulation": ("Dropout", "Trial", "attain", "simulate", "sustain", "washout"),
+    "pkpd.simulation": ("Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -132,6 +132,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "attain",
     "sustain",
     "washout",
+    "crossover",
     "report",
     # estimators
     "Individual",
@@ -163,6 +164,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Dataset",
     "Trial",
     "Dropout",
+    "Crossover",
     "Fit",
     "Start",
     # rooms

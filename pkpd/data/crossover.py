@@ -1,15 +1,20 @@
-"""What SEQUENCE, PERIOD and ARM of a crossover must agree on, and what is worth a word about them."""
+"""Crossovers: what SEQUENCE, PERIOD and ARM must agree on, and the same data looked at period by period."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.data.events import Evid
+from pkpd.data.events import Evid, Mode
 from pkpd.data.findings import Findings
 from pkpd.data.layout import count, short
+
+if TYPE_CHECKING:
+    from pkpd.data.dataset import Dataset
 
 
 def check_crossover(records: Mapping[str, np.ndarray], found: Findings, notes: list[str]) -> None:
@@ -117,3 +122,40 @@ def _before_dose(records: Mapping[str, np.ndarray], notes: list[str]) -> None:
             f"{count(len({name for name, _ in missing}), 'subject')} (first: ID {who}, PERIOD {which}, dose at "
             f"{short(begins[missing[0]])}). What a period starts from is then known from other periods alone."
         )
+
+
+_NOTHING: dict[str, Any] = {
+    "DV": np.nan, "MDV": 1, "CENS": 0, "LLOQ": np.nan, "ULOQ": np.nan, "N": 1.0, "SD": np.nan, "SE": np.nan,
+    "REF": np.nan, "DVID": "", "AMT": 0.0, "RATE": 0.0, "DUR": 0.0, "II": 0.0, "ADDL": 0, "SS": 0,
+    "MODE": int(Mode.AUTO), "ROUTE": "", "UNIT": "", "ROW": -1, "EVID": int(Evid.RESET),
+}  # fmt: skip
+
+
+def reset_periods(data: Dataset) -> Dataset:
+    """Give the same data with a reset (EVID 3) before the first row of each period after a person's first.
+
+    The states begin anew there; what a model writes as a function of time, and of no state, goes on.
+    """
+    c = data.columns
+    rows = np.flatnonzero(c["PERIOD"] > 0)
+    ids, period = c["ID"][rows], c["PERIOD"][rows]
+    begins = rows[1:][(ids[1:] == ids[:-1]) & (period[1:] > period[:-1])]
+    begins = begins[~np.isin(c["EVID"][begins], (Evid.RESET, Evid.RESET_DOSE))]
+    columns = {name: np.insert(column, begins, _NOTHING.get(name, column[begins])) for name, column in c.items()}
+    covariates = {name: np.insert(values, begins, values[begins]) for name, values in data.covariates.items()}
+    return replace(data, columns=columns, covariates=covariates)
+
+
+def only_period(data: Dataset, number: int) -> Dataset:
+    """Give the rows of one period."""
+    return data._rows(np.flatnonzero(data.columns["PERIOD"] == number))
+
+
+def with_previous(data: Dataset, arm: str) -> Dataset:
+    """Give the same data with a covariate PREVIOUS: 1 in the rows of a period that follows one with this arm."""
+    c = data.columns
+    given = {
+        (who, period): name for who, period, name in zip(c["ID"].tolist(), c["PERIOD"].tolist(), c["ARM"].tolist())
+    }
+    before = [given.get((who, period - 1)) == arm for who, period in zip(c["ID"].tolist(), c["PERIOD"].tolist())]
+    return replace(data, covariates={**data.covariates, "PREVIOUS": np.array(before, dtype=float)})
