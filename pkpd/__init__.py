@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
-    from pkpd.simulation import attain, simulate, sustain
+    from pkpd.simulation import Crossover, Dropout, Trial, attain, crossover, simulate, sustain, washout
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -126,7 +126,7 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
-    "pkpd.simulation": ("attain", "simulate", "sustain"),
+    "pkpd.simulation": ("Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -146,6 +146,8 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "simulate",
     "attain",
     "sustain",
+    "washout",
+    "crossover",
     "information",
     "choose_times",
     "report",
@@ -179,6 +181,9 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Events",
     "Subject",
     "Dataset",
+    "Trial",
+    "Dropout",
+    "Crossover",
     "Fit",
     "Start",
     "Arm",

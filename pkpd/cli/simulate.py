@@ -47,6 +47,7 @@ def simulate(
     variability: Annotated[list[str] | None, _MANY] = None,
     seed: Annotated[int | None, _WHOLE] = None,
     uncertainty: Annotated[int | None, _WHOLE] = None,
+    residual: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     plot: Path | None = None,
     log: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     csv: Path | None = None,
@@ -97,6 +98,8 @@ def simulate(
     uncertainty
         Number of draws of the typical values, for a fit, or a model whose source printed standard errors. Needs
         `--seed`.
+    residual
+        Draw observations, too: beside every output `cp` stands `cp_observed`, with residual error. Needs `--seed`.
     plot
         Draw to this file: .png, .svg or .pdf.
     log
@@ -147,11 +150,11 @@ def simulate(
     chosen = source.model
     arms = arms_of(dose, chosen)
     scale = 1.0 if unit_of_time is None else scale_of(unit_of_time, chosen)
-    if seed is None and (n is not None or uncertainty is not None):
+    if seed is None and (n is not None or uncertainty is not None or residual):
         raise UsageError(
             "There is no seed.",
             where="pkpd simulate",
-            expected="--seed with --n or --uncertainty: it makes the random numbers come again.",
+            expected="--seed with --n, --uncertainty or --residual: it makes the random numbers come again.",
             remedy="Add --seed 1, or any other whole number.",
         )
     when = times_of(until, every, times, arms, scale)
@@ -166,6 +169,7 @@ def simulate(
         covariates=covariates_of(chosen, arms, covariates, covariate or []),
         observe=observe,
         shown=(when, unit_of_time or chosen.time_unit),
+        residual=residual,
     )
     for text in target or ():
         Target.read(text, setting.names)

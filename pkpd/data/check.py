@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pkpd.data.crossover import check_crossover
 from pkpd.data.events import Evid
 from pkpd.data.findings import Findings
 from pkpd.data.layout import count, short
@@ -25,6 +26,7 @@ def check(records: Mapping[str, np.ndarray], found: Findings, notes: list[str]) 
     _repeats(records, found)
     _observations(records, found)
     _unusual(records, notes)
+    check_crossover(records, found, notes)
 
 
 def _people_and_times(records: Mapping[str, np.ndarray], found: Findings) -> None:

@@ -175,20 +175,27 @@ class Dataset:
         return seal.hexdigest()
 
     def events(self) -> Events:
-        """Give the rows as an engine walks them: on a clock that runs on (:attr:`clock`), covariates carried."""
+        """Give the rows as an engine walks them: on a clock that runs on (:attr:`clock`), covariates carried.
+
+        PERIOD and OCC are covariates too, for models that name them.
+        """
         c, time = self.columns, self.clock
         dosing = np.isin(c["EVID"], (Evid.DOSE, Evid.RESET_DOSE))
         start = self._start()
         routes, route = _index(c["ROUTE"], dosing)
         units, unit = _index(c["UNIT"], dosing)
         outputs, output = _index(c["DVID"], c["EVID"] == Evid.OBSERVATION)
-        raw = np.column_stack(list(self.covariates.values())) if self.covariates else np.zeros((self.rows, 0))
+        named = dict(self.covariates)
+        for name in ("PERIOD", "OCC"):  # whole numbers from 1 on; 0 says nothing
+            if name not in named and c[name].any():
+                named[name] = np.where(c[name] == 0, np.nan, c[name])
+        raw = np.column_stack(list(named.values())) if named else np.zeros((self.rows, 0))
         return Events(
             subjects=self.ids, start=start, time=time, evid=c["EVID"], amt=c["AMT"], rate=np.maximum(c["RATE"], 0),
             dur=c["DUR"], ii=c["II"], addl=c["ADDL"], ss=c["SS"], mode=c["MODE"], route=route, dose_unit=unit,
             output=output, source_row=c["ROW"], routes=routes, units=tuple(name or None for name in units),
-            outputs=outputs, covariates=tuple(self.covariates), covariate_values=fill(raw, start, self.carry, time),
-            covariate_units=tuple(self.units.get(name) for name in self.covariates), carry=self.carry,
+            outputs=outputs, covariates=tuple(named), covariate_values=fill(raw, start, self.carry, time),
+            covariate_units=tuple(self.units.get(name) for name in named), carry=self.carry,
             time_unit=self.time_unit, origin=self.origin,
         )  # fmt: skip
 
@@ -342,7 +349,11 @@ class Subject:
     def covariates(self) -> dict[str, float]:
         """Covariates in force at the first row; NaN where there is no value at all."""
         events = self.data.events()
-        return {name: float(events.covariate_values[0, i]) for i, name in enumerate(events.covariates)}
+        return {
+            name: float(events.covariate_values[0, i])
+            for i, name in enumerate(events.covariates)
+            if name in self.data.covariates
+        }
 
     @property
     def observations(self) -> Mapping[str, np.ndarray]:

@@ -60,6 +60,29 @@ def read_sentence(text: str, time_unit: str) -> tuple[Dose, ...]:
     return _Reader(text, time_unit).regimen()
 
 
+def read_time(text: str, time_unit: str) -> float:
+    """Read a time such as ``40 min``, ``-1 h`` or ``day 3`` into `time_unit`.
+
+    Raises
+    ------
+    DoseError
+        With a caret under the place that is not understood.
+
+    Examples
+    --------
+    >>> read_time("day 3", "h"), read_time("-30 min", "h")
+    (72.0, -0.5)
+    """
+    reader = _Reader(text, time_unit)
+    if reader.accept("day"):
+        value = reader.number("a day, such as day 14") * units.factor("d", time_unit)
+    else:
+        value = reader.time("a time, such as 40 min or day 3")
+    if reader.next.kind != "end":
+        reader.not_understood(reader.next, "The text is one time.", "Write it as in `40 min` or `day 3`.")
+    return value
+
+
 class _Reader:
     """Reads from left to right; `self.next` is the token not yet read."""
 

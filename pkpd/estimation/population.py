@@ -95,18 +95,17 @@ class ForPopulations(ABC):
 def population_of(
     problem: Problem, *, censoring: CensoringMethod, threads: int | None, where: str, alike: bool = False
 ) -> Population:
-    """Give a problem with the effects of its model and the density of its records.
+    """Give a problem with the effects of its model and the density of its records; `where` begins what is refused.
 
-    `where` begins what is refused; `alike` says whether people need not differ where least squares cannot fit them.
+    With `alike`, people may all be the same.
     """
     effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
-    of_kinds = Feature.KINDS in problem.features
-    if not effects.names and not (alike and of_kinds):
+    if not effects.names and not alike:
         raise CannotFit(
             "no parameter differs between people.",
             where=f"{where}, model {problem.model.name}",
             expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
-            remedy=f"Give iiv to a parameter, or use {'Laplace()' if of_kinds else 'Pooled()'}.",
+            remedy=f"Give iiv to a parameter, or use {'Laplace()' if Feature.KINDS in problem.features else 'Pooled()'}.",
         )
     df = [output.t for output in problem.model.outputs.values()]
     density = Density.of(problem.observations, problem.residuals, method=censoring, df=df)
@@ -155,9 +154,12 @@ class PopulationEstimator(ForPopulations):
             self._refuse("starts", "1, where nothing is searched (max_iterations=0).")
 
     def population(self, problem: Problem) -> Population:
-        """Give the problem with the effects of its model, if there are any, and the density of its records."""
-        where = f"{type(self).__name__}()"
-        return population_of(problem, censoring=self.censoring, threads=self.threads, where=where, alike=True)
+        """Give the problem with the effects of its model and the density of its records.
+
+        Where least squares cannot fit them, people need not differ.
+        """
+        where, alike = f"{type(self).__name__}()", Feature.KINDS in problem.features
+        return population_of(problem, censoring=self.censoring, threads=self.threads, where=where, alike=alike)
 
     @property
     @abstractmethod

@@ -230,10 +230,10 @@ def _records(fit: Fit) -> Section:
                 + (f" to {chosen[-1]}." if len(chosen) > 1 else "."),
             )
         )
-    kept = [
-        n for n in ("ID", "TIME", "DVID", "DV", "PRED", "IPRED", "IRES", "IWRES", "CWRES", "SD", "N") if n in records
-    ]
-    text = ("ID", "DVID")
+    trial = ("ARM", "SEQUENCE", "PERIOD", "OCC")
+    shown = ("ID", *trial, "TIME", "DVID", "DV", "PRED", "IPRED", "IRES", "IWRES", "CWRES", "SD", "N")
+    kept = [n for n in shown if n in records]
+    text = ("ID", "ARM", "SEQUENCE", "DVID")
     blocks.append(
         Table(
             name="records",

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from pkpd.simulation.simulate import simulate
 from pkpd.simulation.target import attain, sustain
+from pkpd.simulation.trial import Crossover, Dropout, Trial, crossover
+from pkpd.simulation.washout import washout
 
-__all__ = ["attain", "simulate", "sustain"]
+__all__ = ["Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"]

@@ -35,7 +35,7 @@ class Block:
     draws, subjects : slice
         Who, in the order of the cohort.
     values : (A, d, n, T, O) float
-        Finite predictions in every arm.
+        Finite predictions in every arm, and what is observed of them where that was asked for.
     individuals : (d, n, P) float
     """
 
@@ -120,11 +120,17 @@ def compute_blocks(
             answer = predict(program, tables.of(draws, subjects), each, threads=threads, device=device)
             if answer.failures:
                 _named(answer, setting, draws, subjects).raise_failures()
-            values = answer.f.reshape(arms, *individuals.shape[:2], times, len(setting.names))
-            for o, name in enumerate(setting.names):
+            values = answer.f.reshape(arms, *individuals.shape[:2], times, len(setting.predicted))
+            _check_finite(values, setting, draws, subjects)
+            drawn = values[..., :0]
+            if setting.observer is not None:
+                of = [setting.predicted.index(name) for name in setting.observer.outputs]
+                who = range(draws.start, draws.stop), range(subjects.start, subjects.stop)
+                drawn = setting.observer.draw(values[..., of], *who)
+            for o, name in enumerate(setting.predicted):
                 if name in setting.model.outputs:
                     values[..., o] = Discrete.expectation(setting.model.outputs[name], values[..., o])
-            _check_finite(values, setting, draws, subjects)
+            values = np.concatenate([values, drawn], axis=-1)
             block = Block(draws=draws, subjects=subjects, values=values, individuals=individuals)
             yield block
             done += block.people
@@ -228,18 +234,19 @@ class Contrast:
         """Compare the subjects of a block with the first of their draw."""
         if not self.asked:
             return
+        values = block.values[..., : len(self.setting.predicted)]
         if block.subjects.start == 0:
-            self.first = np.array(block.values[:, :, :1])
+            self.first = np.array(values[:, :, :1])
         # A solver that takes other steps for another subject leaves traces of its tolerance.
         close = 1e-7 * np.abs(self.first).max(axis=-2, keepdims=True)
-        if (np.abs(block.values - self.first) > close).any():
+        if (np.abs(values - self.first) > close).any():
             self.asked = False
 
     def notes(self) -> tuple[str, ...]:
         """Say so where subjects differ, but nothing that is observed does."""
         if not self.asked:
             return ()
-        names = self.setting.names
+        names = self.setting.predicted
         several = len(names) > 1
         return (
             f"Warning: {', '.join(names)} {'are' if several else 'is'} the same in every subject: with these doses and "

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pkpd.data import Dataset
     from pkpd.estimation import Fit
 
+_NOTHING = {"ARM": "", "SEQUENCE": "", "PERIOD": 0, "OCC": 0}
+
 
 def predict_records(
     given: Model | Fit, data: Dataset, *, threads: int | None = None, device: str = "cpu"
@@ -40,7 +42,8 @@ def predict_records(
     -------
     xarray.Dataset
         ``ID TIME DVID PRED UNIT`` along ``record``, in the order of the file; PRED is in the unit of its output, or in
-        percent where the record is a change (REF).
+        percent where the record is a change (REF). ARM, SEQUENCE, PERIOD and OCC stand beside them where the data
+        have them.
 
     Raises
     ------
@@ -87,6 +90,7 @@ def predict_records(
         "DVID": names,
         "PRED": pred,
         "UNIT": unit,
+        **{name: seen[name] for name in ("ARM", "SEQUENCE", "PERIOD", "OCC") if (seen[name] != _NOTHING[name]).any()},
     }
     only = str(unit[0]) if len(set(unit.tolist())) == 1 else None
     units = {"TIME": data.time_unit or model.time_unit, "PRED": only}

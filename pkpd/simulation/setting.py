@@ -12,8 +12,9 @@ from pkpd import __version__
 from pkpd.errors import UsageError
 from pkpd.model.mixture import MIXNUM
 from pkpd.simulation.arms import Plan, lay_out, read_arms, read_times
-from pkpd.simulation.cohort import Cohort, gather
+from pkpd.simulation.cohort import NONE, Cohort, gather
 from pkpd.simulation.covariates import read_covariates, with_classes
+from pkpd.simulation.residual import RESIDUAL, Observer, observer
 
 if TYPE_CHECKING:
     from pkpd.data import Regimen
@@ -49,6 +50,8 @@ class Setting:
         D draws of N subjects.
     origin : str
         Where the parameters come from: "model" or "fit".
+    observer : Observer or None
+        What draws observations beside the predictions of outputs, where they are asked for.
     """
 
     model: Model
@@ -60,11 +63,17 @@ class Setting:
     plan: Plan
     cohort: Cohort
     origin: str
+    observer: Observer | None = None
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """What the program gives."""
+        return tuple(self.program.observables)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """O observables."""
-        return tuple(self.program.observables)
+        """O observables: what is predicted, then what is observed of it."""
+        return (*self.predicted, *(self.observer.names if self.observer else ()))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -78,11 +87,15 @@ class Setting:
 
     def describe(self, name: str) -> tuple[str, str]:
         """Label and unit of an observable."""
+        for output, observed in zip(self.observer.outputs, self.observer.names) if self.observer else ():
+            if name == observed:
+                label, unit = describe(self.model, output)
+                return f"{label}, observed", unit
         return describe(self.model, name)
 
     def attributes(self, notes: Sequence[str] = ()) -> dict[str, Any]:
         """Give what a reader of the numbers must know about how they were made."""
-        seed = self.cohort.seed
+        seed = self.observer.seed if self.observer else self.cohort.seed
         known = {
             "title": self.model.title or self.model.name,
             "model": self.model.name,
@@ -118,7 +131,10 @@ class Setting:
         found: dict[str, tuple[tuple[str, ...], tuple[int, ...], dict[str, str]]] = {}
         for name in self.names:
             label, unit = self.describe(name)
-            attributes = {"long_name": label, "units": unit, "uncertainty": self.cohort.uncertainty}
+            spread = self.cohort.uncertainty
+            if name not in self.predicted:
+                spread = RESIDUAL if spread == NONE else f"{spread} and {RESIDUAL}"
+            attributes = {"long_name": label, "units": unit, "uncertainty": spread}
             found[name] = (DIMS, self.shape, attributes)
         label = {"long_name": "individual parameters, before the factors of the covariates"}
         found["individual"] = (INDIVIDUAL_DIMS, self.individual_shape, label)
@@ -137,6 +153,7 @@ def prepare(
     covariates: Mapping[str, Any] | None = None,
     observe: Sequence[str] | str | None = None,
     shown: tuple[np.ndarray, str] | None = None,
+    residual: bool = False,
 ) -> Setting:
     """Read what :func:`pkpd.simulate` was given; nothing is computed yet.
 
@@ -146,6 +163,8 @@ def prepare(
         The model, and how well its parameters are known.
     shown : (times, unit), optional
         The times in another unit, in which the result is to give them.
+    residual : bool
+        Whether observations are drawn beside predictions.
     """
     from pkpd.engine import compile_model
 
@@ -167,6 +186,9 @@ def prepare(
             expected=f"Observables of other names than {', '.join(_RESERVED)}.",
             remedy="Rename it in the model.",
         )
+    seen = None
+    if residual:
+        seen = observer(model, tuple(program.observables), people, arms=len(arms), times=len(when), seed=seed)
     cohort = gather(
         model, source.typical, n=n, seed=seed, uncertainty=uncertainty, variability=variability, covariates=people
     )
@@ -180,6 +202,7 @@ def prepare(
         plan=lay_out(arms, when, people, model.time_unit),
         cohort=cohort,
         origin=source.origin,
+        observer=seen,
     )
 
 

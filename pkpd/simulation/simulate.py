@@ -36,6 +36,7 @@ def simulate(
     variability: bool | Mapping[str, float] | None = None,
     covariates: Mapping[str, Any] | None = None,
     observe: Sequence[str] | str | None = None,
+    residual: bool = False,
     to: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     chunk: int | None = None,
@@ -68,6 +69,9 @@ def simulate(
         the model's reference, which the attribute ``covariates`` says.
     observe : name or sequence of names, optional
         Outputs, assigned names or states to give back; all outputs when left out.
+    residual : bool
+        Draw observations, too: beside every output ``cp`` stands ``cp_observed``, scattered around it as the model's
+        residual error says (and its `iiv`, for each subject and draw). Needs a seed.
     to : path, optional
         A file to write while it is computed, for a simulation larger than memory: ``"sim.nc"`` (netCDF) or
         ``"sim.zarr"`` (Zarr, a folder; needs the extra ``zarr``). The name is taken when all is written; what was
@@ -138,6 +142,7 @@ def simulate(
             variability=variability or None,
             covariates=covariates,
             observe=observe,
+            residual=residual or None,
             to=to,
             overwrite=overwrite or None,
             chunk=chunk,
@@ -161,6 +166,7 @@ def simulate(
         variability=variability,
         covariates=covariates,
         observe=observe,
+        residual=residual,
     )
     with stages() as advance:
 

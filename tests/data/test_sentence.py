@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkpd.data import Dose, Regimen
-from pkpd.data.sentence import read_sentence
+from pkpd.data.sentence import read_sentence, read_time
 from pkpd.errors import DoseError
 
 
@@ -147,3 +147,14 @@ def test_steady_state_in_any_case_and_of_its_own_dose():
     assert (dose.ss, dose.every) == (1, 24)
     with pytest.raises(DoseError, match="how many doses"):
         Regimen.read("35 mg iv every 24 h; 20 mg iv every 12 h at steady state")
+
+
+@pytest.mark.parametrize(("text", "hours"), [("40 min", 2 / 3), ("-1 h", -1.0), ("day 14", 336.0), ("2 weeks", 336.0)])
+def test_a_time_alone(text: str, hours: float) -> None:
+    assert read_time(text, "h") == pytest.approx(hours)
+
+
+@pytest.mark.parametrize("text", ["", "40", "soon", "40 min 3", "3 mg"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(DoseError):
+        read_time(text, "h")

@@ -14,7 +14,7 @@ Examples
 from __future__ import annotations
 
 from pkpd.model.parts.absorption import absorption
-from pkpd.model.parts.crossover import carryover, period
+from pkpd.model.parts.crossover import carryover, left_over, period
 from pkpd.model.parts.disposition import disposition
 from pkpd.model.parts.driver import kinetic_driver
 from pkpd.model.parts.effect import effect_compartment, emax, linear, sigmoid
@@ -33,6 +33,7 @@ __all__ = [
     "indirect_response",
     "inverse_bateman",
     "kinetic_driver",
+    "left_over",
     "linear",
     "period",
     "sigmoid",

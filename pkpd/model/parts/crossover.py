@@ -45,3 +45,19 @@ def carryover(*, term: str = "drug_term", unit: str = "%") -> Model:
         ],
         equations=f"{term} = drug_change * (TREATED + carried * PREVIOUS)",
     )
+
+
+def left_over(*, term: str = "left_over_term", unit: str = "%") -> Model:
+    """Give what a period leaves to the next as a term: ``left_over`` where PREVIOUS is 1, whatever the time."""
+    return Model(
+        name="left_over",
+        title="Carry-over",
+        reference=_REFERENCE,
+        covariates=[
+            Covariate(name="PREVIOUS", reference=0.0, label="1 when the drug was given in the period before"),
+        ],
+        parameters=[
+            Parameter(name="left_over", typical=-5.0, unit=unit, transform="none", label="change after the drug"),
+        ],
+        equations=f"{term} = left_over * PREVIOUS",
+    )
