@@ -121,8 +121,7 @@ def compute_blocks(
             if answer.failures:
                 _named(answer, setting, draws, subjects).raise_failures()
             values = answer.f.reshape(arms, *individuals.shape[:2], times, len(setting.predicted))
-            _check_finite(values, setting, draws, subjects)
-            drawn = values[..., :0]
+            drawn = None
             if setting.observer is not None:
                 of = [setting.predicted.index(name) for name in setting.observer.outputs]
                 who = range(draws.start, draws.stop), range(subjects.start, subjects.stop)
@@ -130,7 +129,9 @@ def compute_blocks(
             for o, name in enumerate(setting.predicted):
                 if name in setting.model.outputs:
                     values[..., o] = Discrete.expectation(setting.model.outputs[name], values[..., o])
-            values = np.concatenate([values, drawn], axis=-1)
+            _check_finite(values, setting, draws, subjects)
+            if drawn is not None:
+                values = np.concatenate([values, drawn], axis=-1)
             block = Block(draws=draws, subjects=subjects, values=values, individuals=individuals)
             yield block
             done += block.people
