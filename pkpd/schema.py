@@ -58,6 +58,8 @@ DIMENSIONS: dict[str, str] = {
     "replicate": "a data set that was drawn, and fitted",
     "round": "a round of sampling, whose draws say where the next one looks",
     "quantile": "a share of a distribution",
+    "variant": "the same model with other priors",
+    "assignment": "which person has which sequence or arm",
 }
 
 GROUPS: dict[str, str] = {
@@ -80,6 +82,10 @@ GROUPS: dict[str, str] = {
     "sir": "sampling importance resampling: how well the draws stand for the likelihood",
     "information": "no part of a fit: what a study is expected to tell (`pkpd.information`)",
     "choice": "no part of a fit: how sampling times were chosen (`pkpd.choose_times`)",
+    "leave_one_out": "fits without each subject in turn",
+    "prior_sensitivity": "fits with priors made narrower, wider, or taken out",
+    "compare": "likelihood ratios of data that were drawn from the smaller of two models",
+    "randomise": "a statistic under other assignments of sequences or arms to people",
 }
 
 
@@ -350,6 +356,61 @@ _LISTED = (
         before=("when it was taken before", "time"),
         after=("when it is taken now", "time"),
         criterion=("the criterion then", "1"),
+    ),
+    *_more(
+        "leave_one_out",
+        ("subject", "parameter"),
+        value=("estimate without the subject", "parameter"),
+        change=("how far it moved, in standard errors on the estimation scale", "1"),
+    ),
+    *_more(
+        "leave_one_out",
+        ("subject",),
+        objective=("objective of the others at their estimates", "-2 log L"),
+        displacement=("objective of everybody there, less its minimum", "-2 log L"),
+        cook=("squared distance of the estimates in the metric of their precision, over their number", "1"),
+        held_out=("exact -2 log likelihood of the subject at the estimates of the others", "-2 log L"),
+        held_out_error=("its numerical or Monte Carlo error", "-2 log L"),
+        held_in=("exact -2 log likelihood of the subject at the estimates of everybody", "-2 log L"),
+        status="the verdict on the fit in a word",
+        message="why it does not count, if it does not",
+    ),
+    *_more(
+        "prior_sensitivity",
+        ("variant", "parameter"),
+        value=("estimate", "parameter"),
+        se=("standard error, of the observed information", "parameter"),
+        share=("share of the information on it that is due to priors", "1"),
+        shift=("how far the estimate moved, in standard errors of the fit on the estimation scale", "1"),
+    ),
+    *_more(
+        "prior_sensitivity",
+        ("variant",),
+        prior="the prior that was changed, or `all`",
+        scale=("factor on the SD of the prior; infinite where it was taken out", "1"),
+        objective=("objective", "-2 log L"),
+        likelihood=("the part of the objective that is the likelihood", "-2 log L"),
+        status="the verdict on the fit in a word",
+        message="why it does not count, if it does not",
+    ),
+    *_more(
+        "compare",
+        ("replicate",),
+        statistic=("likelihood ratio: objective of the smaller model less that of the larger", "-2 log L"),
+        small=("objective of the smaller model", "-2 log L"),
+        large=("objective of the larger model", "-2 log L"),
+        hash="what tells one drawn data set from another",
+        status="the verdict on the two fits in a word",
+        message="why it does not count, if it does not",
+    ),
+    *_more("randomise", ("subject",), given="the sequence or arm of the data"),
+    *_more("randomise", ("assignment", "subject"), assigned="the sequence or arm"),
+    *_more(
+        "randomise",
+        ("assignment",),
+        statistic="the statistic",
+        status="whether it could be computed",
+        message="why it could not, if it could not",
     ),
 )
 

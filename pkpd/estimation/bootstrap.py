@@ -8,8 +8,6 @@ Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall, 1993. 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -21,8 +19,8 @@ from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.enlarge import dataset, draws_of, enlarged
 from pkpd.estimation.recall import Recalled, recall
 from pkpd.estimation.replicates import Refit, Replicate
+from pkpd.estimation.series import in_turn, key_of
 from pkpd.estimation.spread import acceleration, bca, percentile
-from pkpd.progress import stages
 from pkpd.streams import addresses, check_seed
 
 if TYPE_CHECKING:
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Bootstrap", "bootstrap"]
 
 Method = Literal["case", "parametric"]
-
-#: Replicates between two writings of the checkpoint.
-_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +137,13 @@ def bootstrap(
         parametric=how.method == "parametric",
         most=how.max_iterations,
     )
-    kept = Checkpoint(path=Path(checkpoint), key=_key(known, data, how)) if checkpoint is not None else None
-    done, stopped = _run(refit, how.draws, kept)
+    options = f"seed={how.seed}, method={how.method}, stratify={how.stratify}, max_iterations={how.max_iterations}"
+    key = key_of("bootstrap 1", known, data.digest, options)
+    kept = Checkpoint(path=Path(checkpoint), key=key) if checkpoint is not None else None
+    done, stopped = in_turn(
+        range(how.draws), refit, Replicate, what="bootstrap", kept=kept,
+        enough=lambda done: sum(one.sound for one in done) >= 2,
+    )  # fmt: skip
     groups = _groups(known, how, done, slopes, hessian, _strata(known, data, how))
     text = {"percentile": "percentile", "bca": "BCa", None: ""}[interval]
     counted = groups["posterior"].sizes["draw"]
@@ -153,31 +153,6 @@ def bootstrap(
         limits = limits.assign(lower=limits["bca_lower"], upper=limits["bca_upper"])
     notes = _notes(known, how, groups["bootstrap"], stopped)
     return enlarged(fit, groups, notes=notes, limits=limits if interval else None, text=text)
-
-
-def _run(refit: Refit, draws: int, kept: Checkpoint | None) -> tuple[list[Replicate], bool]:
-    """Fit the replicates that are not done; whether somebody stopped it."""
-    done = {one.number: one for one in Replicate.unpack(kept.load() if kept else None)}
-    stopped, unsaved = False, 0
-    try:
-        with stages() as advance:
-            for number in range(draws):
-                if number in done:
-                    continue
-                advance("bootstrap", number, draws)
-                done[number] = refit(number)
-                unsaved += 1
-                if kept and unsaved >= _EVERY:
-                    kept.save(Replicate.pack(done.values()))
-                    unsaved = 0
-    except KeyboardInterrupt:
-        stopped = True
-    if kept and unsaved:
-        kept.save(Replicate.pack(done.values()))
-    found = [done[number] for number in sorted(done) if number < draws]
-    if stopped and sum(one.sound for one in found) < 2:
-        raise KeyboardInterrupt
-    return found, stopped
 
 
 def _strata(known: Recalled, data: Dataset, how: Bootstrap) -> np.ndarray:
@@ -215,21 +190,6 @@ def _strata(known: Recalled, data: Dataset, how: Bootstrap) -> np.ndarray:
             remedy="Put its values into groups, or leave stratify out.",
         )
     return strata
-
-
-def _key(known: Recalled, data: Dataset, how: Bootstrap) -> dict[str, str]:
-    """Everything on which the numbers of a replicate depend."""
-    fit = known.fit
-    return {
-        "work": "pkpd bootstrap 1",
-        "model": str(fit.attrs["model_hash"]),
-        "data": data.digest,
-        "estimator": re.sub(r", threads=\w+", "", str(fit.attrs["estimator_options"])),
-        "title": known.estimator.titled(known.population),
-        "estimates": hashlib.sha256(known.x.tobytes()).hexdigest(),
-        "options": f"seed={how.seed}, method={how.method}, stratify={how.stratify}, "
-        f"max_iterations={how.max_iterations}",
-    }
 
 
 def _groups(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +9,17 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.recall import Recalled
+from pkpd.estimation.series import fingerprint
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.redraw import simulate_population
 from pkpd.streams import addresses, uniforms
 
-__all__ = ["Refit", "Replicate"]
+__all__ = ["FAILURES", "SOUND", "Refit", "Replicate", "judged", "search_again"]
+
+#: What a search of data that were drawn may end with.
+FAILURES = (PkpdError, np.linalg.LinAlgError, FloatingPointError)
+#: The verdicts with which a replicate counts.
+SOUND = ("converged", "at a bound")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +50,7 @@ class Replicate:
     @property
     def sound(self) -> bool:
         """Whether it counts."""
-        return self.status in ("converged", "at a bound")
-
-    @staticmethod
-    def pack(many: Iterable[Replicate]) -> dict[str, np.ndarray]:
-        """Give many as arrays."""
-        every = sorted(many, key=lambda one: one.number)
-        return {name: np.array([getattr(one, name) for one in every]) for name in Replicate.__slots__}
-
-    @staticmethod
-    def unpack(arrays: Mapping[str, np.ndarray] | None) -> list[Replicate]:
-        """Give arrays as replicates."""
-        if arrays is None:
-            return []
-        return [
-            Replicate(number=int(number), x=x, objective=float(objective), status=str(status), message=str(message),
-                      hash=str(hash_))
-            for number, x, objective, status, message, hash_ in zip(
-                *(arrays[name] for name in ("number", "x", "objective", "status", "message", "hash")), strict=True
-            )
-        ]  # fmt: skip
+        return self.status in SOUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,10 +87,10 @@ class Refit:
         drawn, seal = self.draw(number)
         lost = np.full(len(self.known.x), np.nan)
         try:
-            found = self._search(drawn)
-        except (PkpdError, np.linalg.LinAlgError, FloatingPointError) as error:
+            found = search_again(self.known, drawn, hessian=self.hessian, most=self.most)
+        except FAILURES as error:
             return Replicate(number=number, x=lost, objective=np.nan, status="failed", message=str(error), hash=seal)
-        status, message = self._judge(found)
+        status, message = judged(self.known, found)
         return Replicate(
             number=number, x=found.x, objective=found.point.objective, status=status, message=message, hash=seal
         )
@@ -116,9 +101,9 @@ class Refit:
             drawn = simulate_population(
                 self.population, self.known.x, seed=self.seed, replicate=number, purpose="bootstrap"
             )
-            return drawn, _hash(drawn.problem.observations.dv)
+            return drawn, fingerprint(drawn.problem.observations.dv)
         index = self.draw_subjects(number)
-        return self.population.take(index), _hash(index)
+        return self.population.take(index), fingerprint(index)
 
     def draw_subjects(self, number: int) -> np.ndarray:
         """Give the subjects of a replicate, (S,) int, rising: one from the stratum of each subject in turn."""
@@ -130,31 +115,56 @@ class Refit:
             index[members] = members[np.minimum((u[members] * members.size).astype(int), members.size - 1)]
         return np.sort(index)
 
-    def _search(self, drawn: Population) -> Descent:
-        """Search; once more without what is known of second derivatives, if that leads nowhere."""
-        outer = self.known.outer(drawn)
-        lower, upper = self.known.quantities.limits()
-        start, changed = self.known.revived(self.known.x)
-        hessian = None if changed else self.hessian
-        if not np.isfinite(outer(start).objective):
-            raise PkpdError("The data drawn have no likelihood at the estimates.")
-        tolerance = self.known.estimator.tolerance
-        found = descend(outer, start, lower, upper, tolerance=tolerance, most=self.most, hessian=hessian)
-        if not found.settled and hessian is not None:
-            again = descend(outer, found.x, lower, upper, tolerance=tolerance, most=self.most)
-            found = again if again.point.objective <= found.point.objective else found
-        return found
 
-    def _judge(self, found: Descent) -> tuple[str, str]:
-        silent = np.diagonal(found.point.information) == 0
-        if silent.any():
-            names = ", ".join(name for name, none in zip(self.known.names, silent, strict=True) if none)
-            return "not identified", f"The data drawn say nothing of {names}."
-        if not found.settled:
-            return "not converged", f"The search ended without a minimum: {found.reason}."
-        lower, upper = self.known.quantities.limits()
-        return ("at a bound" if ((found.x <= lower) | (found.x >= upper)).any() else "converged"), ""
+def search_again(
+    known: Recalled,
+    drawn: Population,
+    *,
+    hessian: np.ndarray | None,
+    most: int,
+    start: np.ndarray | None = None,
+) -> Descent:
+    """Search for the minimum of other data from the estimates, or from a start.
+
+    Once more without what is known of second derivatives, if that leads nowhere.
+
+    Parameters
+    ----------
+    known : Recalled
+    drawn : Population
+    hessian : (X, X) float or None
+        Second derivatives near the start.
+    most : int
+        Iterations.
+    start : (X,) float, optional
+        Where to begin in place of the estimates.
+
+    Raises
+    ------
+    PkpdError
+        The data have no likelihood at the start.
+    """
+    outer = known.outer(drawn)
+    lower, upper = known.quantities.limits()
+    start, changed = known.revived(known.x if start is None else start)
+    hessian = None if changed else hessian
+    if not np.isfinite(outer(start).objective):
+        raise PkpdError("The data drawn have no likelihood at the estimates.")
+    tolerance = known.estimator.tolerance
+    found = descend(outer, start, lower, upper, tolerance=tolerance, most=most, hessian=hessian)
+    if not found.settled and hessian is not None:
+        again = descend(outer, found.x, lower, upper, tolerance=tolerance, most=most)
+        found = again if again.point.objective <= found.point.objective else found
+    return found
 
 
-def _hash(what: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(what).tobytes()).hexdigest()[:16]
+def judged(known: Recalled, found: Descent) -> tuple[str, str]:
+    """Give the verdict on a search in a word, and why it does not count if it does not."""
+    silent = np.diagonal(found.point.information) == 0
+    if silent.any():
+        names = ", ".join(name for name, none in zip(known.names, silent, strict=True) if none)
+        return "not identified", f"The data drawn say nothing of {names}."
+    if not found.settled:
+        return "not converged", f"The search ended without a minimum: {found.reason}."
+    lower, upper = known.quantities.limits()
+    return ("at a bound" if ((found.x <= lower) | (found.x >= upper)).any() else "converged"), ""

@@ -14,10 +14,11 @@ import pytest
 
 import pkpd
 from pkpd.errors import CannotFit, FitFileError, MismatchError, UsageError
-from pkpd.estimation import FOCE
+from pkpd.estimation import FOCE, replicates
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.recall import recall
 from pkpd.estimation.replicates import Refit, Replicate
+from pkpd.estimation.series import pack, unpack
 from pkpd.estimation.spread import acceleration, bca, percentile
 from tests.one_way import as_data, drawn, one_way_model
 
@@ -148,14 +149,14 @@ def test_parametric_draws_are_censored_as_the_data_are():
 
 
 def test_failures_are_counted_and_listed(fit, data, monkeypatch):
-    true = Refit._search
+    true = replicates.search_again
 
-    def search(self, population):
+    def search(known, population, **options):
         if len({name.split("#")[0] for name in population.problem.subjects}) % 2:
             raise np.linalg.LinAlgError("Singular matrix")
-        return true(self, population)
+        return true(known, population, **options)
 
-    monkeypatch.setattr(Refit, "_search", search)
+    monkeypatch.setattr(replicates, "search_again", search)
     found = pkpd.bootstrap(fit, data, pkpd.Bootstrap(seed=2, draws=12))
     failed = found["bootstrap"]["status"].values == "failed"
     assert 0 < failed.sum() == found["bootstrap"].attrs["failed"] < 12
@@ -200,8 +201,8 @@ def test_a_checkpoint_keeps_every_bit(tmp_path):
     one = Replicate(number=3, x=np.array([0.1, np.nan]), objective=1 / 3, status="failed", message="mü", hash="ab")
     file = Checkpoint(path=tmp_path / "a", key={"work": "1"})
     assert file.load() is None
-    file.save(Replicate.pack([one]))
-    (back,) = Replicate.unpack(file.load())
+    file.save(pack([one]))
+    (back,) = unpack(Replicate, file.load())
     assert back.x.tobytes() == one.x.tobytes()
     assert (back.number, back.objective, back.message, back.hash) == (3, 1 / 3, "mü", "ab")
 
