@@ -51,9 +51,7 @@ class Left:
     message: str
 
 
-def leave_one_out(
-    fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpoint: str | Path | None = None
-) -> Fit:
+def leave_one_out(fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpoint: str | Path | None = None) -> Fit:
     """Give a population fit with the fits without each subject in turn, in the group ``leave_one_out``.
 
     Each starts from the estimates of everybody. Ctrl-C ends the work with what is done.
@@ -208,13 +206,14 @@ def _notes(known: Recalled, group: xr.Dataset, stopped: bool) -> list[str]:
     failed = names[~np.isin(group["status"].values, SOUND)].tolist()
     most = int(np.nanargmax(displacement))
     found.append(
-        f"Left out one by one: {names[most]} moves the estimates most (objective of everybody +{displacement[most]:.2f})."
+        f"Left out one by one: {names[most]} moves the estimates most (objective of everybody "
+        f"+{displacement[most]:.2f})."
     )
     moved = names[np.nan_to_num(displacement) > _MOVED].tolist()
     if moved:
         found.append(
-            f"Without any one of {', '.join(moved)} the estimates of the others lie where the objective of everybody is "
-            f"more than {_MOVED} above its minimum."
+            f"Without any one of {', '.join(moved)} the estimates of the others lie where the objective of everybody "
+            f"is more than {_MOVED} above its minimum."
         )
     if stopped:
         found.append(f"Leaving out was stopped by hand after {len(names)} of {people} subjects.")

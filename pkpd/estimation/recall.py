@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pkpd.data import Dataset
     from pkpd.estimation.fit import Fit
 
-__all__ = ["Recalled", "recall"]
+__all__ = ["Recalled", "estimator_of", "recall"]
 
 _ESTIMATORS: tuple[type[PopulationEstimator | SAEM], ...] = (FO, FOCE, Laplace, Quadrature, SAEM)
 #: What an objective by quadrature may take in the place of SAEM's: nodes along a random effect, and for all people.
@@ -65,6 +65,10 @@ class Recalled:
     x: np.ndarray
     objective: float
     note: str = ""
+
+    def of(self, data: Dataset) -> Population:
+        """Give the same model with other data."""
+        return _population(self.fit, self.estimator, data)
 
     def outer(self, population: Population | None = None) -> Outer:
         """Give the objective, of these data or of others."""
@@ -124,7 +128,7 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     MismatchError
         These are other data.
     """
-    asked = _estimator(fit, where)
+    asked = estimator_of(fit, where)
     if fit.attrs["data_digest"] != data.digest:
         raise MismatchError(
             f"{data.origin} ({data.digest[:12]}) is not what was fitted.",
@@ -139,14 +143,10 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
             expected="A fit that ended at a minimum: around any other place there is nothing to tell.",
             remedy=fit.message,
         )
-    table = fit.estimates
-    model, fixed = Model(str(fit.attrs["model"])), table["parameter"].values[table["fixed"].values].tolist()
-    held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
-    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in asked.handles)
-    population = asked.population(problem)
+    population = _population(fit, asked, data)
     quantities = Quantities.of(population)
     estimator = _exact(asked, population, where) if isinstance(asked, SAEM) else asked
-    x = quantities.outer(table["value"].values)
+    x = quantities.outer(fit.estimates["value"].values)
     objective = Outer(population, estimator.approximation(population))(x).objective
     if not abs(objective - fit.ofv) <= _SAME * max(1.0, abs(fit.ofv)):
         raise MismatchError(
@@ -163,6 +163,15 @@ def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
     return Recalled(
         fit=fit, estimator=estimator, population=population, quantities=quantities, x=x, objective=objective, note=note
     )
+
+
+def _population(fit: Fit, estimator: PopulationEstimator | SAEM, data: Dataset) -> Population:
+    """The model of a fit with data, what was fixed held."""
+    table = fit.estimates
+    model, fixed = Model(str(fit.attrs["model"])), table["parameter"].values[table["fixed"].values].tolist()
+    held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
+    problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
+    return estimator.population(problem)
 
 
 def _exact(estimator: SAEM, population: Population, where: str) -> Quadrature:
@@ -197,8 +206,8 @@ def _least(
     return found.x, found.point.objective
 
 
-def _estimator(fit: Fit, where: str) -> PopulationEstimator | SAEM:
-    """The estimator that a fit names, with its options."""
+def estimator_of(fit: Fit, where: str) -> PopulationEstimator | SAEM:
+    """Give the estimator that a fit names, with its options; `where` is who asks."""
     name = str(fit.attrs["estimator"]).split("(", 1)[0]
     known = {one.__name__: one for one in _ESTIMATORS}
     if name not in known:
