@@ -2,7 +2,7 @@
 
 Draws from the normal law that the covariance of the estimates describes are weighted by likelihood over density, and
 some of them are drawn again, without replacement, by these weights. Each round lays its law over what the last one
-kept.
+kept. Where people are few the likelihood is lopsided, and a law that the profiles have shaped stands for it better.
 
 Dosne AG, Bergstrand M, Harling K, Karlsson MO. Improving the estimation of parameter uncertainty distributions in
 nonlinear mixed effects models using sampling importance resampling. Journal of Pharmacokinetics and Pharmacodynamics
@@ -12,12 +12,14 @@ nonlinear mixed effects models using sampling importance resampling. Journal of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from pkpd.errors import CannotFit, UsageError
 from pkpd.estimation.enlarge import dataset, draws_of, enlarged
+from pkpd.estimation.profiles import Profile, profile
+from pkpd.estimation.proposal import Normal, SplitNormal, factor_of
 from pkpd.estimation.recall import Recalled, recall
 from pkpd.estimation.spread import percentile
 from pkpd.progress import stages
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SIR", "sir"]
 
+Proposal = Literal["covariance", "profile"]
+
+#: A half-width that the data leave open, in standard errors.
+_OPEN = 3.0
 _QUANTILES = np.arange(0.05, 1.0, 0.05)
 
 
@@ -51,6 +57,9 @@ class SIR:
         Factor on the covariance of the first round, for one that may be too narrow.
     level : float
         Of the intervals.
+    proposal : "covariance" or "profile"
+        The first law: normal, from the covariance of the estimates; or one whose margins are as wide below and above
+        the estimates as the profile intervals are. Those of the fit are taken, else profiles are made first.
     """
 
     seed: int
@@ -59,6 +68,7 @@ class SIR:
     rounds: int = 2
     inflation: float = 1.0
     level: float = 0.95
+    proposal: Proposal = "covariance"
 
     def __post_init__(self) -> None:
         check_seed(self.seed, why="parameters are drawn at random", where="SIR(seed=...)")
@@ -68,6 +78,7 @@ class SIR:
             ("rounds", self.rounds >= 1, "1 or more."),
             ("inflation", self.inflation > 0, "A number above 0."),
             ("level", 0 < self.level < 1, "A share between 0 and 1."),
+            ("proposal", self.proposal in get_args(Proposal), f"One of {', '.join(get_args(Proposal))}."),
         ):
             if not sound:
                 raise UsageError(
@@ -115,8 +126,10 @@ def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = 
         The fit is not of the kind, has no covariance, or these are other data; or hardly a draw has a weight.
     """
     known = recall(fit, data, "sir(fit, data)")
-    moving, factor = _first_law(known, how)
-    centre, rounds = known.x, []
+    law, rounds, shaped = _normal(known, how), [], ""
+    freedom = law.moving.size
+    if how.proposal == "profile":
+        law, shaped = _split(known, how, data)
     outer = known.outer()
     _ = outer(known.x).slopes  # every look starts from here
     lower, upper = known.quantities.limits()
@@ -124,29 +137,27 @@ def sir(fit: Fit, data: Dataset, how: SIR, *, interval: Literal["sir"] | None = 
         try:
             for number in range(how.rounds):
                 address = np.zeros(how.samples, dtype=np.int64)
-                z = normals(how.seed, f"sir: round {number}", address, np.arange(how.samples), moving.size)
-                x = np.tile(known.x, (how.samples, 1))
-                x[:, moving] = centre[moving] + z @ factor.T
+                z = normals(how.seed, f"sir: round {number}", address, np.arange(how.samples), freedom)
+                x, density = law.draw(z)
                 rise = np.full(how.samples, np.inf)
                 for k in np.flatnonzero(((x >= lower) & (x <= upper)).all(axis=1)):
                     advance(f"SIR, round {number + 1} of {how.rounds}", int(k), how.samples)
                     rise[k] = outer(x[k]).objective - known.objective
-                rounds.append(_resample(how, number, x, rise, z))
-                best = rounds[-1].x[rounds[-1].kept]
-                centre = best.mean(axis=0)
+                rounds.append(_resample(how, number, x, rise, density))
                 if number + 1 < how.rounds:
-                    factor = _factor(np.cov(best[:, moving], rowvar=False).reshape(moving.size, moving.size))
+                    law = law.again(rounds[-1].x[rounds[-1].kept])
         except KeyboardInterrupt:
             if not rounds:
                 raise
-    groups = _groups(known, how, rounds, moving.size)
+    groups = _groups(known, how, rounds, freedom)
     text = f"{100 * how.level:g} % sampling importance resampling, {how.resamples} of {how.samples} draws"
     limits = groups["sir"] if interval else None
-    return enlarged(fit, groups, notes=_notes(known, how, rounds), limits=limits, text=text)
+    notes = [*([shaped] if shaped else []), *_notes(known, how, rounds)]
+    return enlarged(fit, groups, notes=notes, limits=limits, text=text)
 
 
-def _first_law(known: Recalled, how: SIR) -> tuple[np.ndarray, np.ndarray]:
-    """Which outer parameters move, and a root of their covariance."""
+def _normal(known: Recalled, how: SIR) -> Normal:
+    """The normal law of the covariance of the estimates."""
     free = known.quantities.coordinates.free
     table = known.fit.covariance["covariance"].values[np.ix_(free, free)]
     if not np.isfinite(table).all():
@@ -159,25 +170,44 @@ def _first_law(known: Recalled, how: SIR) -> tuple[np.ndarray, np.ndarray]:
     back = np.linalg.inv(known.quantities.slopes(known.x)[free])
     covariance = how.inflation * back @ table @ back.T
     moving = np.flatnonzero(np.diagonal(covariance) > 0)
-    return moving, _factor(covariance[np.ix_(moving, moving)])
+    return Normal(centre=known.x, moving=moving, factor=factor_of(covariance[np.ix_(moving, moving)]))
 
 
-def _factor(covariance: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        raise CannotFit(
-            "the covariance of the draws is not positive definite.",
-            where="sir(fit, data)",
-            expected="More draws that count than quantities.",
-            remedy="Ask for more samples, or use profile() or bootstrap().",
-        ) from None
+def _split(known: Recalled, how: SIR, data: Dataset) -> tuple[SplitNormal, str]:
+    """The law whose margins have the widths of profile intervals, and what is to be told of it."""
+    own, fit = known.quantities.coordinates, known.fit
+    names = known.names
+    if "profile" not in fit.tree.children or set(fit["profile"]["parameter"].values.tolist()) < set(names):
+        fit = profile(fit, data, Profile(points=0, level=how.level))
+    found = fit["profile"].sel(parameter=list(names))
+    covariance = known.fit.covariance["covariance"].values[np.ix_(own.free, own.free)]
+    error = np.sqrt(np.diagonal(covariance))
+    moves = np.flatnonzero(error > 0)
+    centre, free = own.forward(known.quantities.natural(known.x)), np.flatnonzero(own.free)
+    root, widths, open_ = np.sqrt(float(found.attrs["quantile"])), [], set()
+    for side, end in ((-1, "lower"), (1, "upper")):
+        limit = centre.copy()
+        natural = own.inverse(centre)
+        natural[free] = found[end].values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            limit[free] = own.forward(natural)[free]
+        width = side * (limit - centre)[free] / root
+        unknown = ~(np.isfinite(width) & (width > 0)) | found[f"{end}_open"].values
+        open_ |= {names[k] for k in np.flatnonzero(unknown) if error[k] > 0}
+        widths.append(np.where(unknown, _OPEN * error, width)[moves] * np.sqrt(how.inflation))
+    scale = error[moves]
+    law = SplitNormal(
+        quantities=known.quantities, centre=centre, places=free[moves], below=widths[0], above=widths[1],
+        factor=factor_of(covariance[np.ix_(moves, moves)] / np.outer(scale, scale)),
+    )  # fmt: skip
+    told = f"SIR drew from split normal laws with {_OPEN:g} standard errors where profiles are open: "
+    return law, told + ", ".join(sorted(open_)) + "." if open_ else ""
 
 
-def _resample(how: SIR, number: int, x: np.ndarray, rise: np.ndarray, z: np.ndarray) -> _Round:
+def _resample(how: SIR, number: int, x: np.ndarray, rise: np.ndarray, density: np.ndarray) -> _Round:
     """Weigh the draws, and draw some again."""
     with np.errstate(invalid="ignore"):
-        logs = np.where(np.isfinite(rise), -0.5 * rise + 0.5 * (z**2).sum(axis=1), -np.inf)
+        logs = np.where(np.isfinite(rise), -0.5 * rise - density, -np.inf)
     counted = np.isfinite(logs)
     if counted.sum() < how.resamples:
         raise CannotFit(
@@ -221,7 +251,13 @@ def _groups(known: Recalled, how: SIR, rounds: list[_Round], freedom: int) -> di
         "round": np.arange(len(rounds)),
         "quantile": _QUANTILES,
     }
-    attrs = {"seed": how.seed, "level": how.level, "inflation": how.inflation, "degrees_of_freedom": freedom}
+    attrs = {
+        "seed": how.seed,
+        "level": how.level,
+        "inflation": how.inflation,
+        "proposal": how.proposal,
+        "degrees_of_freedom": freedom,
+    }
     draw = np.arange(how.resamples)
     lp = -0.5 * (known.objective + last.rise[last.kept])[None]
     return {

@@ -88,3 +88,76 @@ def test_theophylline_percentiles_are_near_the_profile():
         low, high = (float(ends[end].sel(parameter=name)) for end in ("lower", "upper"))
         for end, is_ in (("lower", low), ("upper", high)):
             assert abs(np.log(float(found[end].sel(parameter=name)) / is_)) < 0.15 * np.log(high / low)
+
+
+def lopsided(m: int = 7) -> tuple[pkpd.Dataset, pkpd.Fit]:
+    """Few people: the likelihood of a variance has a long upper tail."""
+    data = as_data(drawn(11, m, 3, omega=2.0))
+    return data, pkpd.fit(one_way_model(), data, FOCE(covariance="R"))
+
+
+def test_a_law_shaped_by_profiles_stands_better_for_few_people():
+    data, few = lopsided()
+    many = {
+        proposal: pkpd.sir(few, data, pkpd.SIR(seed=1, samples=1500, resamples=100, rounds=1, proposal=proposal))
+        for proposal in ("covariance", "profile")
+    }
+    effective = {proposal: float(found["sir"]["effective"][0]) for proposal, found in many.items()}
+    assert effective["profile"] > 1.3 * effective["covariance"]
+    assert effective["profile"] > 0.6 * 1500
+    assert many["profile"]["sir"].attrs["proposal"] == "profile"
+
+
+def test_both_laws_have_the_same_posterior():
+    data, few = lopsided()
+    exact = Exact(drawn(11, 7, 3, omega=2.0))
+    # The mean of log omega^2 under the likelihood, flat in theta, log sigma and log omega^2, by summing over a grid.
+    log_sigma = np.linspace(-1.2, 0.9, 160)
+    log_omega2 = np.linspace(np.log(exact.omega2) - 5, np.log(exact.omega2) + 6, 400)
+    s, o = np.meshgrid(log_sigma, log_omega2, indexing="ij")
+    scale = np.exp(2 * s) + 3 * np.exp(o)
+    logs = -0.5 * (7 * 2 * 2 * s + 7 * np.log(scale) + exact.within / np.exp(2 * s) + exact.between / scale)
+    weight = np.exp(logs - logs.max()) * np.sqrt(scale)  # theta is integrated out
+    mean = (weight * o).sum() / weight.sum()
+    sd = np.sqrt((weight * (o - mean) ** 2).sum() / weight.sum())
+    for proposal in ("covariance", "profile"):
+        found = pkpd.sir(few, data, pkpd.SIR(seed=3, samples=2000, resamples=400, rounds=1, proposal=proposal))
+        drawn_ = np.log(found["posterior"]["iiv.theta"].values[0])
+        assert drawn_.mean() == pytest.approx(mean, abs=4 * sd / 400**0.5 + 0.06)
+
+
+def test_rounds_and_profiles_that_are_there_already():
+    data, few = lopsided()
+    profiled = pkpd.profile(few, data, pkpd.Profile(points=0))
+    how = pkpd.SIR(seed=1, samples=300, resamples=60, rounds=2, proposal="profile")
+    one, other = (pkpd.sir(each, data, how)["sir"] for each in (few, profiled))
+    np.testing.assert_allclose(one["effective"], other["effective"], rtol=1e-9)
+    assert (one["effective"] > 60).all() and one["effective"][0] != one["effective"][1]
+    with pytest.raises(UsageError, match="proposal"):
+        pkpd.SIR(seed=1, proposal="wald")
+
+
+def test_a_block_is_weighted_by_the_density_of_what_is_drawn():
+    """The density of the draws, by outer parameters, integrates to one: its mean inverse over a normal law says so."""
+    from pkpd.estimation.proposal import SplitNormal
+    from pkpd.estimation.recall import recall
+    from tests.estimation.test_profiles import TWO
+
+    rng = np.random.default_rng(2)
+    b = rng.standard_normal((25, 2)) @ np.array([[1.0, 0.4], [0.0, 0.6]])
+    data = as_data(10 + b[:, :1] + (2 + b[:, 1:]) * np.arange(4.0) + 0.5 * rng.standard_normal((25, 4)))
+    known = recall(pkpd.fit(Model(TWO), data, FOCE(covariance="R")), data, "test")
+    own = known.quantities.coordinates
+    centre = own.forward(known.quantities.natural(known.x))
+    m = int(own.free.sum())
+    law = SplitNormal(quantities=known.quantities, centre=centre, places=np.flatnonzero(own.free),
+                      below=np.full(m, 0.05), above=np.full(m, 0.09), factor=np.eye(m))  # fmt: skip
+    z = rng.standard_normal((4000, m))
+    x, density = law.draw(z)
+    sound = np.isfinite(density)
+    assert 0.9 < sound.mean() and np.isnan(x[~sound]).all()
+    mean, root = x[sound].mean(axis=0), np.linalg.cholesky(np.cov(x[sound], rowvar=False))
+    tall = -0.5 * (np.linalg.solve(root, (x - mean).T) ** 2).sum(axis=0) - np.log(np.diagonal(root)).sum()
+    constant = m * np.log(2 / (0.05 + 0.09)) - 0.5 * m * np.log(2 * np.pi)
+    ratio = np.where(sound, np.exp(tall - 0.5 * m * np.log(2 * np.pi) - density - constant), 0.0)
+    assert ratio.mean() == pytest.approx(1.0, abs=4 * ratio.std() / 4000**0.5)
