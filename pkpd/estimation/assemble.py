@@ -23,7 +23,7 @@ from pkpd.likelihood.priors import Priors
 if TYPE_CHECKING:
     from pkpd.estimation.population import ForPopulations
 
-__all__ = ["assemble", "reordered"]
+__all__ = ["assemble", "prior_share", "reordered"]
 
 
 def assemble(
@@ -79,7 +79,7 @@ def assemble(
     exact = float(each.sum())
     prior = population.priors
     penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
-    share = _share(population, quantities, look.x, known)
+    share = prior_share(population, quantities, look.x, known)
     counted = ~population.density.left_out
     whole = counted & ~population.density.points
     n = int(counted.sum())
@@ -134,7 +134,7 @@ def _about_priors(priors: Priors, likelihood: float, penalty: float, share: dict
     return found
 
 
-def _share(population: Population, quantities: Quantities, x: np.ndarray, known: Precision | None) -> np.ndarray:
+def prior_share(population: Population, quantities: Quantities, x: np.ndarray, known: Precision | None) -> np.ndarray:
     """Give the share of the information on each of the N quantities that is due to the priors, (N,).
 
     The diagonal of R^-1 P on the scale of the table, where R is the observed information and P that of the priors. For

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pkpd.errors import Finding, FitFileError, PkpdError, raise_all, suggestion
 from pkpd.project.references import Reference, compare, findings, section, summary
@@ -62,6 +62,9 @@ class SinglePlan:
         Starting values by parameter, where they are not the model's; names with a point are quoted: ``"iiv.cl"``.
     fixed
         Parameters that are not estimated.
+    intervals
+        ``"profile"`` or ``"wald"``: how the confidence intervals of a population fit are made. Left out, they are
+        profile intervals where there are fewer than 30 subjects.
     reference
         Numbers from elsewhere that the fit is held to.
     """
@@ -74,6 +77,7 @@ class SinglePlan:
     text: str = ""
     start: dict[str, float] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    intervals: Literal["", "wald", "profile"] = ""
     reference: tuple[Reference, ...] = ()
 
 
@@ -116,9 +120,17 @@ class Single:
     def check(self) -> None:
         """Raise what is wrong before anything is fitted."""
         from pkpd.estimation import Individual
+        from pkpd.estimation.recall import can_be_recalled
         from pkpd.likelihood import make_problem
 
         model = self.model()
+        if self.plan.intervals == "profile" and not can_be_recalled(self.estimator):
+            raise FitFileError(
+                f"{self.plan.estimator['name']} has no objective of a population that could be profiled.",
+                where="fit.toml, intervals",
+                expected='"wald", or an estimator of a population: FO, FOCE, Laplace, Quadrature or SAEM.',
+                remedy="Leave out `intervals`.",
+            )
         raise_all_if_any(findings(self.plan.reference, model, alone=isinstance(self.estimator, Individual)))
         make_problem(model, self.data())
 
@@ -144,7 +156,7 @@ class Single:
 
         if progress is not None:
             progress("fitting", 0, 1)
-        found = self.refit()
+        found = self._with_intervals(self.refit(), progress)
         held = compare(found, self.plan.reference)
         content = describe(found)
         opening = [
@@ -156,6 +168,19 @@ class Single:
         content = replace(content, title=self.plan.title, sections=(first, *beside, *content.sections[1:]))
         said = "\n".join(filter(None, (self.plan.title, str(found), summary(held))))
         return found.tree.copy(), content, said
+
+    def _with_intervals(self, found: Fit, progress: Progress | None) -> Fit:
+        """Put profile intervals in the place of Wald's, if they are asked for or people are few."""
+        from pkpd.estimation.few import FEW, is_wald, people
+        from pkpd.estimation.intervals import with_profiles
+        from pkpd.estimation.recall import can_be_recalled
+
+        able, asked = can_be_recalled(self.estimator), self.plan.intervals
+        if asked == "wald" or not able or not (asked or (people(found) < FEW and is_wald(found))):
+            return found
+        if progress is not None:
+            progress("profile intervals", 0, 1)
+        return with_profiles(found, self.data(), level=getattr(self.estimator, "level", 0.95))
 
     def misses(self, tree: xr.DataTree) -> list[str]:
         """Say which reference numbers a result does not reproduce."""
