@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pkpd.errors import Finding, FitFileError, PkpdError, raise_all, suggestion
-from pkpd.project.references import Reference, compare, findings, section, summary
+from pkpd.project.references import Reference, compare, estimable, findings, section, summary
 from pkpd.project.strict import read_table
+from pkpd.project.truth import Truth
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,6 +68,8 @@ class SinglePlan:
         profile intervals where there are fewer than 30 subjects.
     reference
         Numbers from elsewhere that the fit is held to.
+    truth
+        Says that the data were simulated, and from what.
     """
 
     title: str
@@ -79,6 +82,7 @@ class SinglePlan:
     fixed: tuple[str, ...] = ()
     intervals: Literal["", "wald", "profile"] = ""
     reference: tuple[Reference, ...] = ()
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,7 @@ class Single:
                 remedy="Leave out `intervals`.",
             )
         raise_all_if_any(findings(self.plan.reference, model, alone=isinstance(self.estimator, Individual)))
+        raise_all_if_any(self.plan.truth.findings(estimable(model)) if self.plan.truth else [])
         make_problem(model, self.data())
 
     @property
@@ -160,11 +165,17 @@ class Single:
         held = compare(found, self.plan.reference)
         content = describe(found)
         opening = [
-            Paragraph(text) for text in (f"**{self.plan.question}**" if self.plan.question else "", self.plan.text)
+            Paragraph(text)
+            for text in (
+                f"**Simulated data.** {self.plan.truth.label}" if self.plan.truth else "",
+                f"**{self.plan.question}**" if self.plan.question else "",
+                self.plan.text,
+            )
         ]
         first = content.sections[0]
         first = replace(first, blocks=(*(p for p in opening if p.text), *first.blocks))
         beside = (section(self.plan.reference, held),) if held else ()
+        beside += (self.plan.truth.section(found),) if self.plan.truth else ()
         content = replace(content, title=self.plan.title, sections=(first, *beside, *content.sections[1:]))
         said = "\n".join(filter(None, (self.plan.title, str(found), summary(held))))
         return found.tree.copy(), content, said
