@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.beside import exactly
-from pkpd.estimation.individuals import classes_of_subjects, effects_of_subjects, residual_columns
+from pkpd.estimation.individuals import classes_of_subjects, effects_of_subjects, ends_of_scores, residual_columns
 from pkpd.estimation.outer import Look
 from pkpd.estimation.precision import Precision
 from pkpd.estimation.quantities import Quantities
@@ -109,6 +109,7 @@ def assemble(
         residual=residual,
         notes=(
             f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",
+            *ends_of_scores(population, modes),
             *_unknown(known, verdict),
             *_about_priors(prior, likelihood, penalty, dict(zip(own.names, share.tolist(), strict=True))),
         ),
