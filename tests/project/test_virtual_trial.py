@@ -37,5 +37,5 @@ def test_a_truth_of_another_name_is_refused(tmp_path: Path):
     for name in ("fit.toml", "model.toml", "course.toml", "data.csv"):
         text = (FOLDER / name).read_text()
         (tmp_path / name).write_text(text.replace("strength_m = 0", "strenght_m = 0") if name == "fit.toml" else text)
-    with pytest.raises(FitFileError, match="(?s)no `strenght_m`.*strength_m"):
+    with pytest.raises(FitFileError, match=r"(?s)no `strenght_m`.*strength_m"):
         run(tmp_path)
