@@ -14,7 +14,7 @@ import numpy as np
 from pkpd.likelihood.density import Density, Terms
 from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.priors import Priors
-from pkpd.likelihood.problem import Problem
+from pkpd.likelihood.problem import Prediction, Problem
 from pkpd.model import Model
 
 __all__ = ["Curvature", "Mixture", "Population", "Slopes"]
@@ -157,8 +157,15 @@ class Population:
 
     def predicted(self, w: np.ndarray) -> np.ndarray:
         """Give the predictions of the records, (n,), at arguments `w` (S, W)."""
+        return self._predict(w).f
+
+    def expected(self, w: np.ndarray) -> np.ndarray:
+        """Give the same, (n,), with the expected number in place of the log likelihood of events."""
+        return self._predict(w).expected
+
+    def _predict(self, w: np.ndarray) -> Prediction:
         values, _ = self.effects.natural(w, self.problem.program.parameters)
-        return self.problem.predict(values, threads=self.threads).f
+        return self.problem.predict(values, threads=self.threads)
 
     def value_of(self, f: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Give the same as `value` where the predictions `f` (n,) are known."""

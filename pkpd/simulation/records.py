@@ -12,6 +12,7 @@ from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.match import which_output
 from pkpd.likelihood.observations import with_references
 from pkpd.model import Model
+from pkpd.model.observed import is_likelihood
 from pkpd.schema import describe
 from pkpd.simulation.source import read_source
 
@@ -40,7 +41,7 @@ def predict_records(
     -------
     xarray.Dataset
         ``ID TIME DVID PRED UNIT`` along ``record``, in the order of the file; PRED is in the unit of its output, or in
-        percent where the record is a change (REF).
+        percent where the record is a change (REF); for an event it is the hazard at that time.
 
     Raises
     ------
@@ -75,6 +76,7 @@ def predict_records(
             pred[changes] = 100 * (value[changes] / base[changes] - 1)
     which = which_output(model, events.outputs)[events.output[kept[rows]]]
     outputs = list(model.outputs.values())
+    _check_likelihoods(model, which, data)
     for k in np.unique(which):
         pred[which == k] = Discrete.expectation(outputs[k], pred[which == k])
     names = np.array([outputs[k].name for k in which], dtype=str)
@@ -104,6 +106,18 @@ def predict_records(
         {"record": np.arange(len(pred))},
         attrs,
     )
+
+
+def _check_likelihoods(model: Model, which: np.ndarray, data: Dataset) -> None:
+    """Refuse records of outputs that are their own log likelihood: there is no prediction of these."""
+    for k, output in enumerate(model.outputs.values()):
+        if is_likelihood(output) and (which == k).any():
+            raise MismatchError(
+                f"{output.name} is the log likelihood of an observation, and has no prediction.",
+                where=f"simulate(data), {data.origin}",
+                expected="Records of outputs whose equations say what is to be expected.",
+                remedy=f"Leave out the rows of {output.name}.",
+            )
 
 
 def _check_finite(
