@@ -146,10 +146,9 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
     (ipred, mean, sd), (pred, typical_mean, typical_sd) = laws.moments(ipred, psi), laws.moments(pred, psi)
     own, dv = (np.where(seen.censored, np.nan, values) for values in (own, seen.dv))  # a limit leaves no residual
     change = np.asarray(np.isfinite(seen.ref))
-    units_ = [
-        "1" if isinstance(o.kind, Event) else o.unit for o in problem.model.outputs.values()
-    ]  # events are counted
-    unit = np.where(change, "%", np.array(units_)[seen.output])
+    # Events are counted, whatever the unit of their hazard.
+    each = np.array(["1" if isinstance(o.kind, Event) else o.unit for o in problem.model.outputs.values()])
+    unit = np.where(change, "%", each[seen.output])
     columns: dict[str, Any] = {
         "ID": np.array(problem.subjects)[seen.subject],
         "TIME": seen.time,

@@ -10,11 +10,12 @@ import numpy as np
 
 from pkpd.data import Events
 from pkpd.data.covariates import fill
+from pkpd.model.observed import OWN_DV
 
 if TYPE_CHECKING:
     from pkpd.data import Dataset
 
-__all__ = ["Feature", "Observations", "between", "observe", "with_references", "with_rows"]
+__all__ = ["Feature", "Observations", "between", "observe", "with_own_observations", "with_references", "with_rows"]
 
 _LABELS = ("ARM", "PERIOD", "SEQUENCE", "OCC")
 _COLUMNS = (
@@ -164,6 +165,22 @@ def between(cens: np.ndarray, dv: np.ndarray, lloq: np.ndarray, uloq: np.ndarray
     lower[above] = np.fmin(dv, uloq)[above]
     upper[above] = np.where(uloq > dv, uloq, np.inf)[above]
     return lower, upper
+
+
+def with_own_observations(events: Events, rows: np.ndarray, dv: np.ndarray) -> Events:
+    """Add the observations `dv` (n,) of rows (n,), which the equations of a log likelihood know, each by its own row.
+
+    Other rows have some observation of the subject, or 0, which nothing asks for.
+    """
+    own = np.full((len(events), 1), np.nan)
+    own[rows, 0] = dv
+    own = np.nan_to_num(fill(own, events.start, "nocb", events.time))
+    return replace(
+        events,
+        covariates=(*events.covariates, OWN_DV),
+        covariate_values=np.column_stack([events.covariate_values, own]),
+        covariate_units=(*events.covariate_units, None),
+    )
 
 
 def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple[Events, np.ndarray, np.ndarray]:

@@ -9,15 +9,14 @@ import numpy as np
 
 from pkpd import engine
 from pkpd.data import Dataset, Events, Evid, with_occasions
-from pkpd.data.covariates import fill
 from pkpd.errors import Finding, MismatchError, PkpdError, raise_all
 from pkpd.likelihood.hazard import Exposure, event_findings, event_outputs, log_chance, watched, with_hazards
 from pkpd.likelihood.match import check_records, in_output_units, residual_parameters, which_output
-from pkpd.likelihood.observations import Feature, Observations, observe, with_references
+from pkpd.likelihood.observations import Feature, Observations, observe, with_own_observations, with_references
 from pkpd.likelihood.residual import Law, Residuals
 from pkpd.model import Model, Parameter
 from pkpd.model.mixture import MIXNUM
-from pkpd.model.observed import OWN_DV, is_likelihood
+from pkpd.model.observed import OWN_DV
 
 __all__ = ["Prediction", "Problem"]
 
@@ -259,8 +258,8 @@ def make_problem(
         found += without
         if not without:
             events, most = with_occasions(events, number), int(number.max(initial=1))
-    if any(is_likelihood(output) for output in model.outputs.values()):
-        events = _with_own_observations(events, counted, seen)
+    if OWN_DV in model.covariates:
+        events = with_own_observations(events, counted, seen.dv)
     hazards = [k for k in event_outputs(model) if (seen.output == k).any()]
     places = None
     if hazards:
@@ -301,22 +300,6 @@ def make_problem(
         record=record,
         base=base,
         exposure=exposure,
-    )
-
-
-def _with_own_observations(events: Events, counted: np.ndarray, seen: Observations) -> Events:
-    """Add the observation of each record, which the equations of a likelihood know by its own row.
-
-    Other rows have some observation of the subject, which nothing asks for.
-    """
-    own = np.full((len(events), 1), np.nan)
-    own[counted, 0] = seen.dv
-    own = np.nan_to_num(fill(own, events.start, "nocb", events.time))
-    return replace(
-        events,
-        covariates=(*events.covariates, OWN_DV),
-        covariate_values=np.column_stack([events.covariate_values, own]),
-        covariate_units=(*events.covariate_units, None),
     )
 
 

@@ -10,16 +10,16 @@ from pkpd import __version__
 from pkpd.errors import Finding, MismatchError, SolveError
 from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.match import which_output
-from pkpd.likelihood.observations import with_references
+from pkpd.likelihood.observations import with_own_observations, with_references
 from pkpd.model import Model
-from pkpd.model.observed import is_likelihood
+from pkpd.model.observed import OWN_DV, is_likelihood
 from pkpd.schema import describe
 from pkpd.simulation.source import read_source
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pkpd.data import Dataset
+    from pkpd.data import Dataset, Events
     from pkpd.estimation import Fit
 
 
@@ -56,6 +56,9 @@ def predict_records(
 
     model, values, origin = _values(given, data)
     seen, events = data.observations, data.events()
+    if OWN_DV in model.covariates:
+        _check_likelihoods(model, events, data)
+        events = with_own_observations(events, np.zeros(0, dtype=int), np.zeros(0))
     ref = np.asarray(seen["REF"], dtype=float)
     changes = np.flatnonzero(np.isfinite(ref))
     rows = events.records
@@ -76,7 +79,6 @@ def predict_records(
             pred[changes] = 100 * (value[changes] / base[changes] - 1)
     which = which_output(model, events.outputs)[events.output[kept[rows]]]
     outputs = list(model.outputs.values())
-    _check_likelihoods(model, which, data)
     for k in np.unique(which):
         pred[which == k] = Discrete.expectation(outputs[k], pred[which == k])
     names = np.array([outputs[k].name for k in which], dtype=str)
@@ -108,8 +110,9 @@ def predict_records(
     )
 
 
-def _check_likelihoods(model: Model, which: np.ndarray, data: Dataset) -> None:
+def _check_likelihoods(model: Model, events: Events, data: Dataset) -> None:
     """Refuse records of outputs that are their own log likelihood: there is no prediction of these."""
+    which = which_output(model, events.outputs)
     for k, output in enumerate(model.outputs.values()):
         if is_likelihood(output) and (which == k).any():
             raise MismatchError(
