@@ -120,20 +120,20 @@ def laplace(
     """
     prior = Prior.at(population, x)
     modes = find_modes(population, prior.z, prior.precision, start, metric)
-    curved = population.curvature(modes.at)
+    curved = population.curvature(modes.at, of_effects=True)
     to_effect = population.effects.to_effect
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + prior.precision
     each = _laplace(modes.value, true, prior)
     if not gradient:
         return Marginal(each=each, modes=modes, bent=true)
     inverse = np.linalg.inv(true)
-    bend = np.empty_like(modes.at.w)
-    for k in range(bend.shape[1]):
+    bend = np.zeros_like(modes.at.w)
+    for k in range(bend.shape[1] if len(population.effects.names) else 0):
         sides = []
         for sign in (1.0, -1.0):
             w = modes.at.w.copy()
             w[:, k] += sign * _BEND
-            there = population.curvature(population.slopes(w, order=2)).hessian
+            there = population.curvature(population.slopes(w, order=2), of_effects=True).hessian
             sides.append(np.einsum("wi,swv,vj->sij", to_effect, there, to_effect))
         bend[:, k] = np.einsum("sij,sji->s", inverse, sides[0] - sides[1]) / (2 * _BEND)
     return _with_slopes(population, prior, each, modes, curved.hessian, inverse, bend)

@@ -197,11 +197,15 @@ class Population:
         v = at.v @ self.effects.to_effect
         return self.sum(np.swapaxes(v, 1, 2) @ at.terms.info @ v)
 
-    def curvature(self, at: Slopes) -> Curvature:
-        """Give second derivatives: central differences, extrapolated, of the first ones, which are exact."""
+    def curvature(self, at: Slopes, *, of_effects: bool = False) -> Curvature:
+        """Give second derivatives: central differences, extrapolated, of the first ones, which are exact.
+
+        With `of_effects` only those by an argument that random effects move, and by any: those by two others are 0.
+        """
         u = len(self.effects.engine)
-        f_uu = np.empty((len(at.f), u, u))
-        for k in range(u):
+        moved = self.effects.to_effect[:u].any(axis=1) | (not of_effects)
+        f_uu = np.zeros((len(at.f), u, u))
+        for k in np.flatnonzero(moved):
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
@@ -212,7 +216,8 @@ class Population:
                 slopes.append((self._first(up)[1] - self._first(down)[1]) / width)
             with np.errstate(over="ignore", invalid="ignore"):  # at a wild trial step
                 f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
-        f_uu = 0.5 * (f_uu + np.swapaxes(f_uu, 1, 2))
+        turned = np.swapaxes(f_uu, 1, 2)
+        f_uu = np.where(moved[:, None] & moved, 0.5 * (f_uu + turned), f_uu + turned)
         terms = at.terms
         assert terms.v is not None and terms.vv is not None
         each = np.swapaxes(at.v, 1, 2) @ terms.vv @ at.v
