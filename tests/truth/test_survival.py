@@ -2,7 +2,7 @@
 
 Weibull, with a scale that covariates multiply (accelerated failure time): the cumulative hazard is (t / scale)**shape.
 
-- Re-arrest of released prisoners, right-censored: all covariates; the same as printed in the documentation of lifelines.
+- Re-arrest of released prisoners, right-censored: all covariates, as in the documentation of lifelines.
 - Diabetic nephropathy, known exactly or by an interval.
 
 Sources and licences of the data are in ``survival/README.md``.
