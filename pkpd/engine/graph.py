@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pkpd.engine import special
 from pkpd.model.expression import Call, Expr, Name, Number
 
 if TYPE_CHECKING:
@@ -230,6 +231,10 @@ class Graph:
             return self.select(self.compare("<=", args[0], args[1]), args[0], args[1])
         if op == "max":
             return self.select(self.compare(">=", args[0], args[1]), args[0], args[1])
+        if op in special.VALUES:
+            if args[0].op == "const":
+                return self.const(special.VALUES[op](args[0].value))
+            return special.lgamma(self, args[0]) if op == "lgamma" else special.phi(self, args[0])
         return self.unary(op, args[0])
 
     # -- derivatives ----------------------------------------------------------------------------------------------

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 
 #: The modules that a model's functions depend on.
-_WRITERS = ("graph", "llvm", "lanes", "algebra", "lower", "factors", "linear", "modes", "occasions", "switches")
+_WRITERS = (
+    "graph",
+    "special",
+    "llvm",
+    "lanes",
+    "algebra",
+    "lower",
+    "factors",
+    "linear",
+    "modes",
+    "occasions",
+    "switches",
+)
 #: A larger model would keep the compiler busy for minutes.
 MOST_STATES = 400
 #: Threads that ask for the same code at once must not all compile it.

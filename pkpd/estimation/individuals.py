@@ -90,7 +90,9 @@ def residual_columns(population: Population, x: np.ndarray, modes: Modes) -> dic
 
     RQR, the randomised quantile residual: a record's place among what might have been observed at the subject's own
     values, as a normal quantile. Where an observation has a probability (a score, a count, a censored record), it is
-    drawn within its part of the distribution; the draws depend on the subject's name alone.
+    drawn within its part of the distribution; the draws depend on the subject's name alone. For events it is the place
+    of the next one among those that might have been (Cox and Snell): drawn later where none has happened yet, earlier
+    where the time is not known.
     Dunn PK, Smyth GK. Randomized quantile residuals. J Comput Graph Stat 1996;5:236-244. doi:10.2307/1390802
     """
     columns = {"CWRES": conditional_residuals(population, x, modes)}
@@ -99,8 +101,9 @@ def residual_columns(population: Population, x: np.ndarray, modes: Modes) -> dic
         return columns
     at, who = modes.at, population.subject
     psi, _, _ = population.effects.residual(at.w)
-    less, upto = density.cdf(np.where(seen.censored, seen.lower, seen.dv), at.f, psi[who])
-    _, end = density.cdf(np.where(seen.censored, seen.upper, seen.dv), at.f, psi[who])
+    f = population.expected(at.w)
+    less, upto = density.cdf(np.where(seen.censored, seen.lower, seen.dv), f, psi[who])
+    _, end = density.cdf(np.where(seen.censored, seen.upper, seen.dv), f, psi[who])
     low, high = np.where(seen.censored, upto, less), np.where(seen.censored, end, upto)
     within = np.arange(who.size) - np.searchsorted(who, who)
     address = addresses(population.problem.subjects)

@@ -10,6 +10,7 @@ from pkpd import units
 from pkpd.data import Evid
 from pkpd.errors import UnitError
 from pkpd.likelihood import Problem
+from pkpd.model.kind import Event, Likelihood
 
 __all__ = ["natural_sizes"]
 
@@ -61,7 +62,7 @@ def _known(problem: Problem) -> list[tuple[units.Unit, float]]:
         candidates.append((model.amount_unit, float(np.median(doses))))
     for k, output in enumerate(model.outputs.values()):
         values = np.abs(seen.dv[(seen.output == k) & np.isfinite(seen.dv) & (seen.dv != 0)])
-        if values.size:
+        if values.size and not isinstance(output.kind, (Event, Likelihood)):
             candidates.append((output.unit, float(np.median(values))))
     found = []
     for text, size in candidates:

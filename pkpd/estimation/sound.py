@@ -9,8 +9,9 @@ from pkpd.estimation.quantities import Quantities
 from pkpd.estimation.seek import Scan
 from pkpd.likelihood.observations import Observations
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.problem import Prediction
 from pkpd.model import Output
-from pkpd.model.kind import Score
+from pkpd.model.kind import Event, Likelihood, Score
 
 __all__ = ["check_likelihood", "check_population"]
 
@@ -67,6 +68,7 @@ def check_likelihood(population: Population, z: np.ndarray, each: np.ndarray) ->
     terms = population.density.terms(got.f, psi[population.subject])
     rows = np.flatnonzero(~np.isfinite(terms.value) & ~population.density.left_out)
     rows = rows[np.argsort(seen.row[rows], kind="stable")]
+    outputs = list(problem.model.outputs.values())
     names = list(problem.model.outputs)
     findings = [
         Finding(
@@ -78,6 +80,8 @@ def check_likelihood(population: Population, z: np.ndarray, each: np.ndarray) ->
             remedy=f"Leave the record out (MDV = 1), give {names[seen.output[i]]} an additive error (add), or change "
             "the starting values.",
         )
+        if outputs[seen.output[i]].kind is None
+        else _of_its_kind(seen, int(i), outputs[seen.output[i]], got)
         for i in rows[:_NAMED]
     ]
     if rows.size > _NAMED:
@@ -93,6 +97,33 @@ def check_likelihood(population: Population, z: np.ndarray, each: np.ndarray) ->
         where=problem.where,
         expected="A residual SD above 0 for every record, and predictions above 0 under a log-normal error.",
         remedy="Change the starting values, or the law of the residual error.",
+    )
+
+
+def _of_its_kind(seen: Observations, i: int, output: Output, got: Prediction) -> Finding:
+    """A record that is no measured amount and has no likelihood."""
+    name, dv = output.name, f"DV {seen.dv[i]:g}"
+    if isinstance(output.kind, Event):
+        since = f"{got.expected[i]:.4g} events expected since the record before"
+        if seen.censored[i]:
+            what, expected = f"an event at an unknown time (CENS), and {since}", "A hazard above 0 since then."
+        elif got.f[i] == -np.inf:
+            what, expected = (
+                f"an event, and the hazard {name} is 0 at its time",
+                "A hazard above 0 where events happen.",
+            )
+        else:
+            what, expected = f"{dv}, {since}: the hazard {name} is no number or below 0", "A hazard of 0 or more."
+    elif isinstance(output.kind, Likelihood):
+        what, expected = f"{dv}, and the log likelihood {name} is {got.f[i]:g}", "A finite number, from its equations."
+    else:
+        what, expected = f"{dv}, {got.f[i]:g} predicted", f"A prediction at which {dv} is possible."
+    return Finding(
+        code="no likelihood",
+        where=seen.where(i),
+        what=f"the record has no likelihood at the starting values: {what}.",
+        expected=expected,
+        remedy="Check the equations and TIME, change the starting values, or leave the record out (MDV = 1).",
     )
 
 
@@ -222,6 +253,16 @@ def _outputs(population: Population) -> list[Finding]:
 def _all_the_same(seen: Observations, output: Output, rows: np.ndarray) -> list[Finding]:
     """Scores, categories or counts that are all one value."""
     dv, kind = seen.dv[rows], output.kind
+    if isinstance(kind, Event) and dv.size and (dv == 0).all():
+        return [
+            Finding(
+                code="no event",
+                where=f"{seen.where(int(rows[0]))}, output {output.name}",
+                what=f"all {dv.size} records of {output.name} have DV 0: there is no event.",
+                expected="An event or more: without any, the most probable hazard is 0.",
+                remedy="Check the column DV; or leave the output out.",
+            )
+        ]
     if dv.size < 2 or (dv != dv[0]).any() or kind is None or kind.key in ("event", "likelihood"):
         return []
     ends = (kind.lower, kind.upper) if isinstance(kind, Score) else ()

@@ -12,6 +12,7 @@ from pkpd.estimation.base import Outcome
 from pkpd.estimation.uncertainty import correlation, natural_errors
 from pkpd.estimation.verdict import worst
 from pkpd.likelihood import Problem, log_density
+from pkpd.model.kind import Event
 from pkpd.schema import VARIABLES, describe
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _predict(problem: Problem, outcome: Outcome, values: np.ndarray) -> np.ndarr
     known = np.atleast_1d(np.isfinite(values).all(axis=1))
     stand_in = np.zeros(values.shape[1])  # what an occasion adds comes after the model's own
     stand_in[: outcome.coordinates.count] = outcome.coordinates.initial[: outcome.coordinates.count]
-    f = problem.predict(np.where(known[:, None], values, stand_in)).f
+    f = problem.predict(np.where(known[:, None], values, stand_in)).expected
     return np.where(known[problem.observations.subject], f, np.nan)
 
 
@@ -145,7 +146,9 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
     (ipred, mean, sd), (pred, typical_mean, typical_sd) = laws.moments(ipred, psi), laws.moments(pred, psi)
     own, dv = (np.where(seen.censored, np.nan, values) for values in (own, seen.dv))  # a limit leaves no residual
     change = np.asarray(np.isfinite(seen.ref))
-    unit = np.where(change, "%", np.array([o.unit for o in problem.model.outputs.values()])[seen.output])
+    # Events are counted, whatever the unit of their hazard.
+    each = np.array(["1" if isinstance(o.kind, Event) else o.unit for o in problem.model.outputs.values()])
+    unit = np.where(change, "%", each[seen.output])
     columns: dict[str, Any] = {
         "ID": np.array(problem.subjects)[seen.subject],
         "TIME": seen.time,

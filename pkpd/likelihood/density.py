@@ -129,7 +129,7 @@ class Density:
             floor=floor,
             ceiling=ceiling,
             censored=observations.censored,
-            left_out=observations.censored & (method in ("M1", "M2")),
+            left_out=observations.censored & (method in ("M1", "M2")) & ~residuals.discrete,
         )
 
     def __len__(self) -> int:

@@ -75,7 +75,9 @@ class Discrete(ABC):
             case Count():
                 return Counts(places=places, spread=kind.dispersion is not None, zeros=kind.zeros > 0)
             case Event() | Likelihood():
-                return Given(places=places)
+                from pkpd.likelihood.given import Given, Happening
+
+                return (Happening if isinstance(kind, Event) else Given)(places=places)
         raise AssertionError(kind)
 
     @staticmethod
@@ -311,44 +313,6 @@ class Counts(Discrete):
             return stats.poisson(np.where(f >= 0, f, np.nan))
         size = 1 / psi[:, 0]
         return stats.nbinom(size, size / (size + f))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given(Discrete):
-    """The prediction is the log likelihood itself; what an observation is expected to be, only the equations know."""
-
-    draws: ClassVar[bool] = False
-
-    def jets(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> Jets:
-        """Give log probabilities and derivatives."""
-        return Jets(value=f.copy(), d1=np.ones((len(f), 1)), d2=np.zeros((len(f), 1, 1)))
-
-    def information(self, jets: Jets) -> np.ndarray:
-        """Give the square of the slope, whose expectation is the information."""
-        return np.ones_like(jets.d2)
-
-    def possible(self, y: np.ndarray) -> np.ndarray:
-        """Say which values an observation may have, (n,) bool."""
-        return np.isfinite(y)
-
-    @property
-    def expected_values(self) -> str:
-        """Say in words which values an observation may have."""
-        return "A number."
-
-    def mean(self, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
-        """Give NaN: the equations say nothing of it."""
-        return np.full(len(f), np.nan)
-
-    sd = mean
-
-    def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give NaN: the equations say nothing of it."""
-        return np.full(len(f), np.nan), np.full(len(f), np.nan)
-
-    def quantile(self, u: np.ndarray, f: np.ndarray, psi: np.ndarray) -> np.ndarray:
-        """Give NaN: the equations say nothing of it."""
-        return np.full(len(f), np.nan)
 
 
 def inflated(own: Jets, ends: list[tuple[np.ndarray, np.ndarray]]) -> Jets:

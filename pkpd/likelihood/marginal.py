@@ -117,7 +117,7 @@ def laplace(
     """Laplace's method with true second derivatives; arguments as for `foce`."""
     prior = Prior.at(population, x)
     modes = find_modes(population, prior.z, prior.precision, start, metric)
-    curved = population.curvature(modes.at)
+    curved = population.curvature(modes.at, of_effects=True)
     to_effect = population.effects.to_effect
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + prior.precision
     each = _laplace(modes.value, true, prior)

@@ -131,15 +131,18 @@ def _of_its_kind(output: Output, seen: Observations, rows: np.ndarray) -> list[F
     assert kind is not None and law is not None
     only = f"A record of {output.name} is one value of {kind.key} of one person."
     off = rows[~law.possible(seen.dv[rows])]
-    if isinstance(kind, Event):
-        off = off[~(seen.censored[off] & np.isnan(seen.dv[off]))]
     found = _rows(seen, off, kind.key, "DV is {dv:g}, which is no value of " + f"{kind.key} {output.name}.",
                   law.expected_values, "Correct it, or leave the record out (MDV = 1).")  # fmt: skip
+    event = isinstance(kind, Event)
     for flag, what, remedy in (
+        (seen.censored[rows] & event & (seen.dv[rows] == 0), "CENS is 1, and DV is 0.",
+         "DV 0 says by itself that none has happened yet: give CENS 0. An event at an unknown time has DV 1, CENS 1."),
+        (seen.censored[rows] & event & np.isposinf(seen.upper[rows]), "CENS is -1.",
+         "Give CENS 1 for an event at an unknown time since the record before, or CENS 0."),
         (np.isfinite(seen.ref[rows]), "the record is a change in percent (REF).", "Give the values themselves."),
         (seen.count[rows] != 1, "the record is a mean of several people (N).", "Give everybody's own values."),
         (np.isfinite(seen.error[rows]), "the record brings its own SD or SE.", "Take it away: the law has its own."),
-        (seen.censored[rows] & (not isinstance(kind, Event)), "the record is censored (CENS).",
+        (seen.censored[rows] & (not event), "the record is censored (CENS).",
          "Give the value itself: floor and ceiling are part of the law."),
     ):  # fmt: skip
         found += _rows(seen, rows[flag], kind.key, what, only, remedy)

@@ -58,7 +58,7 @@ def curvature_at(population: Population, modes: Modes, precision: np.ndarray) ->
     """
     to_effect = population.effects.to_effect
     with np.errstate(invalid="ignore"):  # where there are none
-        curved = population.curvature(modes.at)
+        curved = population.curvature(modes.at, of_effects=True)
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + precision
     known = np.asarray(np.isfinite(modes.hessian).all(axis=(1, 2)))
     expected = np.where(known[:, None, None], modes.hessian, precision)

@@ -10,11 +10,12 @@ import numpy as np
 
 from pkpd.data import Events
 from pkpd.data.covariates import fill
+from pkpd.model.observed import OWN_DV
 
 if TYPE_CHECKING:
     from pkpd.data import Dataset
 
-__all__ = ["Feature", "Observations", "between", "observe", "with_references"]
+__all__ = ["Feature", "Observations", "between", "observe", "with_own_observations", "with_references", "with_rows"]
 
 _LABELS = ("ARM", "PERIOD", "SEQUENCE", "OCC")
 _COLUMNS = (
@@ -166,6 +167,22 @@ def between(cens: np.ndarray, dv: np.ndarray, lloq: np.ndarray, uloq: np.ndarray
     return lower, upper
 
 
+def with_own_observations(events: Events, rows: np.ndarray, dv: np.ndarray) -> Events:
+    """Add the observations `dv` (n,) of rows (n,), which the equations of a log likelihood know, each by its own row.
+
+    Other rows have some observation of the subject, or 0, which nothing asks for.
+    """
+    own = np.full((len(events), 1), np.nan)
+    own[rows, 0] = dv
+    own = np.nan_to_num(fill(own, events.start, "nocb", events.time))
+    return replace(
+        events,
+        covariates=(*events.covariates, OWN_DV),
+        covariate_values=np.column_stack([events.covariate_values, own]),
+        covariate_units=(*events.covariate_units, None),
+    )
+
+
 def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple[Events, np.ndarray, np.ndarray]:
     """Add observations at reference times to events.
 
@@ -189,21 +206,32 @@ def with_references(events: Events, refs: list[tuple[int, float, int]]) -> tuple
     for subject, time, _ in refs:
         first, last = events.start[subject], events.start[subject + 1]
         at.append(int(first + np.searchsorted(events.time[first:last], time, side="left")))
+    who, time, output = (np.array([ref[k] for ref in refs]) for k in range(3))
+    return with_rows(events, np.array(at, dtype=np.int64), time, output, subject=who)
+
+
+def with_rows(
+    events: Events, at: np.ndarray, time: np.ndarray, output: np.ndarray, *, subject: np.ndarray | None = None
+) -> tuple[Events, np.ndarray, np.ndarray]:
+    """Add observations to events, each just before the row `at` (A,), at times and of outputs (A,).
+
+    `subject` (A,) says whose they are, unless it is that of the row. Gives what :func:`with_references` gives.
+    """
+    who = events.subject[at] if subject is None else subject
     order = np.argsort(at, kind="stable")
-    places = np.array(at, dtype=np.int64)[order]
-    size = len(events.time) + len(refs)
-    added = np.empty(len(refs), dtype=np.int64)
-    added[order] = places + np.arange(len(refs))
+    places = np.asarray(at, dtype=np.int64)[order]
+    size = len(events.time) + len(places)
+    added = np.empty(len(places), dtype=np.int64)
+    added[order] = places + np.arange(len(places))
     kept = np.setdiff1d(np.arange(size), added)
-    shift = np.searchsorted(np.sort([subject for subject, _, _ in refs]), np.arange(len(events.start)))
+    shift = np.searchsorted(np.sort(who), np.arange(len(events.start)))
     columns: dict[str, Any] = {}
     for name in ("time", "evid", "amt", "rate", "dur", "ii", "addl", "ss", "mode", "route", "dose_unit", "output"):
         old = getattr(events, name)
         new = np.zeros(size, dtype=old.dtype)
         new[kept] = old
         columns[name] = new
-    columns["time"][added] = [time for _, time, _ in refs]
-    columns["output"][added] = [output for _, _, output in refs]
+    columns["time"][added], columns["output"][added] = time, output
     columns["route"][added] = columns["dose_unit"][added] = -1
     columns["source_row"] = np.full(size, -1)
     columns["source_row"][kept] = events.source_row

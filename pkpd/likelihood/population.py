@@ -14,7 +14,7 @@ import numpy as np
 from pkpd.likelihood.density import Density, Terms
 from pkpd.likelihood.effects import Effects
 from pkpd.likelihood.priors import Priors
-from pkpd.likelihood.problem import Problem
+from pkpd.likelihood.problem import Prediction, Problem
 from pkpd.model import Model
 
 __all__ = ["Curvature", "Mixture", "Population", "Slopes"]
@@ -157,8 +157,15 @@ class Population:
 
     def predicted(self, w: np.ndarray) -> np.ndarray:
         """Give the predictions of the records, (n,), at arguments `w` (S, W)."""
+        return self._predict(w).f
+
+    def expected(self, w: np.ndarray) -> np.ndarray:
+        """Give the same, (n,), with the expected number in place of the log likelihood of events."""
+        return self._predict(w).expected
+
+    def _predict(self, w: np.ndarray) -> Prediction:
         values, _ = self.effects.natural(w, self.problem.program.parameters)
-        return self.problem.predict(values, threads=self.threads).f
+        return self.problem.predict(values, threads=self.threads)
 
     def value_of(self, f: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Give the same as `value` where the predictions `f` (n,) are known."""
@@ -190,11 +197,15 @@ class Population:
         v = at.v @ self.effects.to_effect
         return self.sum(np.swapaxes(v, 1, 2) @ at.terms.info @ v)
 
-    def curvature(self, at: Slopes) -> Curvature:
-        """Give second derivatives: central differences, extrapolated, of the first ones, which are exact."""
+    def curvature(self, at: Slopes, *, of_effects: bool = False) -> Curvature:
+        """Give second derivatives: central differences, extrapolated, of the first ones, which are exact.
+
+        With `of_effects` only those by an argument that random effects move, and by any: those by two others are 0.
+        """
         u = len(self.effects.engine)
-        f_uu = np.empty((len(at.f), u, u))
-        for k in range(u):
+        moved = self.effects.to_effect[:u].any(axis=1) | (not of_effects)
+        f_uu = np.zeros((len(at.f), u, u))
+        for k in np.flatnonzero(moved):
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
@@ -205,7 +216,8 @@ class Population:
                 slopes.append((self._first(up)[1] - self._first(down)[1]) / width)
             with np.errstate(over="ignore", invalid="ignore"):  # at a wild trial step
                 f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
-        f_uu = 0.5 * (f_uu + np.swapaxes(f_uu, 1, 2))
+        turned = np.swapaxes(f_uu, 1, 2)
+        f_uu = np.where(moved[:, None] & moved, 0.5 * (f_uu + turned), f_uu + turned)
         terms = at.terms
         assert terms.v is not None and terms.vv is not None
         each = np.swapaxes(at.v, 1, 2) @ terms.vv @ at.v

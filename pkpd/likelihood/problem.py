@@ -10,11 +10,13 @@ import numpy as np
 from pkpd import engine
 from pkpd.data import Dataset, Events, Evid, with_occasions
 from pkpd.errors import Finding, MismatchError, PkpdError, raise_all
+from pkpd.likelihood.hazard import Exposure, event_findings, event_outputs, log_chance, watched, with_hazards
 from pkpd.likelihood.match import check_records, in_output_units, residual_parameters, which_output
-from pkpd.likelihood.observations import Feature, Observations, observe, with_references
+from pkpd.likelihood.observations import Feature, Observations, observe, with_own_observations, with_references
 from pkpd.likelihood.residual import Law, Residuals
 from pkpd.model import Model, Parameter
 from pkpd.model.mixture import MIXNUM
+from pkpd.model.observed import OWN_DV
 
 __all__ = ["Prediction", "Problem"]
 
@@ -26,16 +28,20 @@ class Prediction:
     Parameters
     ----------
     f : (n,) float
-        In the units of the outputs, percent for a change; NaN where the model could not be solved.
+        In the units of the outputs, percent for a change; the log likelihood of an event; NaN where the model could
+        not be solved.
     df : (n, D) float or None
         Derivatives with respect to each subject's natural values of the D parameters asked for.
     solved : engine.Prediction
         What the engine said, failures included.
+    expected : (n,) float
+        The same as `f`, but for events how many of them are expected since the record before.
     """
 
     f: np.ndarray
     df: np.ndarray | None
     solved: engine.Prediction
+    expected: np.ndarray
 
     def raise_failures(self) -> None:
         """Raise a SolveError if the model could not be solved for somebody."""
@@ -64,6 +70,8 @@ class Problem:
         The R residual parameters, with initial values.
     record, base : (n,) int
         Which of the engine's records each is, and which one it is a change from (-1: none).
+    exposure : Exposure or None
+        Where the hazards of events are summed up, if there are any.
     """
 
     model: Model
@@ -76,6 +84,7 @@ class Problem:
     residual_parameters: tuple[Parameter, ...]
     record: np.ndarray
     base: np.ndarray
+    exposure: Exposure | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -143,7 +152,15 @@ class Problem:
                 slope = df[change] - ratio[:, None] * solved.df[self.base[change]]
                 df[change] = 100 * slope / start[:, None]
             f[change] = 100 * (ratio - 1)
-        return Prediction(f=f, df=df, solved=solved)
+        expected = f
+        if self.exposure is not None:
+            rows, seen, expected = self.exposure.rows, self.observations, f.copy()
+            expected[rows] = self.exposure.since(solved.f)
+            slopes = (None, None) if df is None or solved.df is None else (df[rows], self.exposure.since(solved.df))
+            f[rows], slope = log_chance(seen.dv[rows] == 1, seen.censored[rows], f[rows], expected[rows], *slopes)
+            if df is not None and slope is not None:
+                df[rows] = slope
+        return Prediction(f=f, df=df, solved=solved, expected=expected)
 
     def take(self, index: Sequence[int] | np.ndarray) -> Problem:
         """Give the problem of the subjects at `index`: some of them, in another order, or copies.
@@ -170,6 +187,7 @@ class Problem:
             residuals=self.residuals.subset(rows),
             record=self.record[rows] + shift,
             base=np.where(self.base[rows] >= 0, self.base[rows] + shift, -1),
+            exposure=None if self.exposure is None else self.exposure.subset(rows, shift),
         )
 
     def in_class(self, number: int | np.ndarray) -> Problem:
@@ -240,8 +258,20 @@ def make_problem(
         found += without
         if not without:
             events, most = with_occasions(events, number), int(number.max(initial=1))
-    events, record, base = _with_changes(events, counted, seen)
-    program = engine.compile_model(model, occasions=most)
+    if OWN_DV in model.covariates:
+        events = with_own_observations(events, counted, seen.dv)
+    hazards = [k for k in event_outputs(model) if (seen.output == k).any()]
+    places = None
+    if hazards:
+        found += event_findings(model, data, events, counted, seen, hazards)
+        events, kept, places = watched(events, model, hazards, counted, seen)
+        counted = kept[counted]
+    events, record, base, kept = _with_changes(events, counted, seen)
+    exposure = None
+    if places is not None:
+        number = np.append(np.cumsum(events.evid == Evid.OBSERVATION) - 1, -1)
+        exposure = Exposure(ends=number[np.where(places >= 0, kept[places], -1)])
+    program = engine.compile_model(*with_hazards(model, hazards), occasions=most)
     schedule = None
     try:
         schedule = engine.bind(program, events)
@@ -269,6 +299,7 @@ def make_problem(
         residual_parameters=parameters,
         record=record,
         base=base,
+        exposure=exposure,
     )
 
 
@@ -317,8 +348,13 @@ def _stated_units(data: Dataset, events: Events, meant: np.ndarray) -> dict[int,
     return {int(k): data.dv_unit(name) for name, k in zip(events.outputs, meant) if k >= 0}
 
 
-def _with_changes(events: Events, counted: np.ndarray, seen: Observations) -> tuple[Events, np.ndarray, np.ndarray]:
-    """Add the reference times to the events; say which of the engine's records each observation is, and its base."""
+def _with_changes(
+    events: Events, counted: np.ndarray, seen: Observations
+) -> tuple[Events, np.ndarray, np.ndarray, np.ndarray]:
+    """Add the reference times to the events; say which of the engine's records each observation is, and its base.
+
+    Last comes where each old row stands now.
+    """
     changes = np.flatnonzero(np.isfinite(seen.ref))
     keys = [(int(seen.subject[i]), float(seen.ref[i]), int(events.output[counted[i]])) for i in changes]
     refs = sorted(set(keys))
@@ -330,4 +366,4 @@ def _with_changes(events: Events, counted: np.ndarray, seen: Observations) -> tu
     base = np.full(counted.size, -1)
     place = {key: k for k, key in enumerate(refs)}
     base[changes] = [record[added[place[key]]] for key in keys]
-    return events, record[kept[counted]], base
+    return events, record[kept[counted]], base, kept

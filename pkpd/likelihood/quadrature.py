@@ -57,7 +57,7 @@ def quadrature(
     """
     prior, effects = Prior.at(population, x), population.effects
     modes = find_modes(population, prior.z, prior.precision, start, metric)
-    curved = population.curvature(modes.at)
+    curved = population.curvature(modes.at, of_effects=True)
     to_effect = effects.to_effect
     true = np.einsum("wi,swv,vj->sij", to_effect, curved.hessian, to_effect) + prior.precision
     sound = np.isfinite(true).all(axis=(1, 2)) & np.isfinite(modes.hessian).all(axis=(1, 2))

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from pkpd.errors import MismatchError
 from pkpd.likelihood.population import Population
+from pkpd.model.kind import Event
 from pkpd.streams import addresses, normals, uniforms
 
 __all__ = ["simulate_population", "with_observations"]
@@ -26,7 +28,14 @@ def simulate_population(
         K typical values, the Q numbers of Omega, and those of the shares of a mixture.
     seed, replicate, purpose
         Which random numbers.
+
+    Raises
+    ------
+    MismatchError
+        An output is the hazard of events, which would change when records are made, or its own likelihood, which does
+        not say how to draw.
     """
+    _check_drawn(population)
     effects, density, who = population.effects, population.density, population.subject
     k, people = len(effects.typical), len(population.problem.subjects)
     address = addresses(population.problem.subjects)
@@ -47,6 +56,24 @@ def simulate_population(
     wide = int(within.max(initial=0)) + 1
     u = uniforms(seed, f"{purpose}: records", address, number, wide)[who, within]
     return with_observations(population, density.draw(f, psi[who], u))
+
+
+def _check_drawn(population: Population) -> None:
+    """Refuse outputs whose observations cannot be drawn at the records of the design."""
+    problem = population.problem
+    names = list(problem.model.outputs)
+    for law, rows in problem.residuals.by_discrete:
+        if not law.draws:
+            name = names[problem.observations.output[rows[0]]]
+            event = isinstance(problem.model.outputs[name].kind, Event)
+            raise MismatchError(
+                f"observations of {name} cannot be drawn: it is {'a hazard' if event else 'its own log likelihood'}.",
+                where=problem.where,
+                expected="Outputs whose law says what may be observed at a given time.",
+                remedy="pkpd.simulate_events draws when events happen; a bootstrap may draw subjects instead."
+                if event
+                else "Say it as score, categories, binary, count or a residual error; a bootstrap may draw subjects.",
+            )
 
 
 def with_observations(population: Population, y: np.ndarray) -> Population:

@@ -10,6 +10,7 @@ from pkpd.model.dimension import conversion, environment, is_plain, mismatch, sh
 from pkpd.model.expression import Expr
 from pkpd.model.finder import Finder, input_key
 from pkpd.model.grammar import Place
+from pkpd.model.kind import Event, Likelihood
 from pkpd.units import DIMENSIONLESS, Unit, read, same
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ def unit_findings(model: Model) -> list[Finding]:
     for name, expr in model.initials.items():
         look(("initial", name), expr, known[name], f"{name}(0)")
     _look_at_routes(model, known, look, at, findings)
-    for key, rows in (("outputs", model.outputs), ("needs", model.needs)):
-        for name, row in rows.items():
-            found = known.get(name)
-            if found is not None and not same(found, row.unit):
-                findings.append(at.find((key, name), "unit", **_declared(name, row.unit, found)))
+    findings += _look_at_outputs(model, known, at)
     return findings
 
 
@@ -82,6 +79,22 @@ def _look_at_routes(
             }
             for key, expr in one.expressions():
                 look(input_key(model.parts, name, number, key), expr, wanted[key], key, {**known, "dose": dose})
+
+
+def _look_at_outputs(model: Model, known: Mapping[str, Unit | None], at: Finder) -> Iterator[Finding]:
+    per_time = DIMENSIONLESS / read(model.time_unit)
+    for key, rows in (("outputs", model.outputs), ("needs", model.needs)):
+        for name, row in rows.items():
+            found, said = known.get(name), read(row.unit)
+            kind = getattr(row, "kind", None)
+            if isinstance(kind, Likelihood):  # its unit is that of the observations
+                if found is not None and found != DIMENSIONLESS:
+                    parts = mismatch("a log likelihood", DIMENSIONLESS, f"`{name}` as computed", found)
+                    yield at.find((key, name), "unit", **parts)
+            elif isinstance(kind, Event) and said != per_time:
+                yield at.find((key, name), "unit", **mismatch("a hazard", per_time, f"`{name}` as declared", said))
+            elif found is not None and not same(found, said):
+                yield at.find((key, name), "unit", **_declared(name, row.unit, found))
 
 
 def _declared(name: str, declared: str, found: Unit) -> dict[str, Any]:

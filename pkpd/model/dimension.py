@@ -124,7 +124,7 @@ class _Operation:
             return units[0]
         if any(isinstance(unit, _Any) for unit in units[: 1 if op == "**" else 2]) and op in ("*", "/", "sqrt", "**"):
             return ANY
-        if op in ("exp", "log", "log10", "sin", "cos", "tanh", "floor"):
+        if op in ("exp", "log", "log10", "sin", "cos", "tanh", "floor", "lgamma", "phi"):
             self._bare(0, f"{op}(…) takes a bare number")
             return DIMENSIONLESS
         left = units[0]

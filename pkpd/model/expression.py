@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 ARITY = {
     "neg": 1, "exp": 1, "log": 1, "log10": 1, "sqrt": 1, "abs": 1, "sin": 1, "cos": 1, "tanh": 1, "floor": 1, "not": 1,
+    "lgamma": 1, "phi": 1,
     "+": 2, "-": 2, "*": 2, "/": 2, "**": 2, "min": 2, "max": 2,
     "<": 2, "<=": 2, ">": 2, ">=": 2, "==": 2, "!=": 2, "and": 2, "or": 2,
     "if": 3,
 }  # fmt: skip
-FUNCTIONS = ("exp", "log", "log10", "sqrt", "abs", "sin", "cos", "tanh", "min", "max", "floor")
+FUNCTIONS = ("exp", "log", "log10", "sqrt", "abs", "sin", "cos", "tanh", "min", "max", "floor", "lgamma", "phi")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 # How tightly an operator binds, as in Python; a weaker operand is put in brackets.
@@ -189,9 +190,22 @@ def power(base: Any, exponent: Any) -> NDArray[np.float64]:
     return np.where(np.isnan(base), np.nan, np.where(positive, value, at_zero))
 
 
+def _lgamma(x: Any) -> NDArray[np.float64]:
+    from scipy import special
+
+    return np.where(np.asarray(x) >= 0, special.gammaln(x), np.nan)
+
+
+def _phi(x: Any) -> NDArray[np.float64]:
+    from scipy import special
+
+    return special.ndtr(x)
+
+
 _UNARY = {
     "neg": np.negative, "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "abs": np.abs,
-    "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "floor": np.floor, "not": np.logical_not,
+    "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "floor": np.floor, "not": np.logical_not, "lgamma": _lgamma,
+    "phi": _phi,
 }  # fmt: skip
 _BINARY = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "min": np.minimum, "max": np.maximum,
@@ -283,5 +297,5 @@ def _sympy_operation(op: str) -> Any:
         "neg": lambda a: -a, "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
         "/": lambda a, b: a / b, "**": lambda a, b: a**b, "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt,
         "abs": sympy.Abs, "sin": sympy.sin, "cos": sympy.cos, "tanh": sympy.tanh, "min": sympy.Min, "max": sympy.Max,
-        "floor": sympy.floor,
+        "floor": sympy.floor, "lgamma": sympy.loggamma, "phi": lambda a: (1 + sympy.erf(a / sympy.sqrt(2))) / 2,
     }[op]  # fmt: skip

@@ -14,6 +14,7 @@ from pkpd.errors import Finding, ModelError, suggestion
 from pkpd.model.equation import Place, Source, parse_equations
 from pkpd.model.expression import Expr
 from pkpd.model.mixture import Class, shares, with_classes, with_shares
+from pkpd.model.observed import with_observation
 from pkpd.model.omega import (
     Block,
     Omega,
@@ -144,7 +145,8 @@ class Model:
             object.__setattr__(self, key, value)
         from pkpd.model.dimension import state_units
 
-        object.__setattr__(self, "covariates", with_classes(self.covariates, self.mixture))
+        covariates = with_observation(with_classes(self.covariates, self.mixture), self.outputs)
+        object.__setattr__(self, "covariates", covariates)
         self._set_rows(with_block_variances(self._varying, self.blocks))
         units = state_units(self)
         states = {

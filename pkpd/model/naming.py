@@ -11,6 +11,7 @@ from pkpd.model.equation import RESERVED
 from pkpd.model.expression import Expr, names
 from pkpd.model.finder import Finder, expressions, used_names
 from pkpd.model.mixture import mixture_findings
+from pkpd.model.observed import OWN_DV, observation_findings
 from pkpd.model.prior import prior_findings
 
 DATA_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -65,7 +66,7 @@ def name_findings(parts: Mapping[str, Any], broken: Iterable[str] = ()) -> list[
             what = f"`{name}` is a parameter, too, and its iiv would mean two things."
             findings.append(at.find(("outputs", name), "name", what, remedy="Observe an assignment of another name."))
     if not broken:
-        findings += [*prior_findings(parts), *mixture_findings(parts)]
+        findings += [*prior_findings(parts), *mixture_findings(parts), *observation_findings(parts)]
     return findings + list(_fixed_inputs(parts, at))
 
 
@@ -105,6 +106,8 @@ def _undefined(parts: Mapping[str, Any], at: Finder, known: set[str], broken: se
         here = {"assignment": defined, "routes": anywhere | {"dose"}}.get(key[0], anywhere)
         for name, place in used_names(expr, at.place(key)):
             if name in here:
+                continue
+            if name == OWN_DV:  # said by `observation_findings`
                 continue
             if name in order:
                 yield at.find(key, "order", f"`{name}` is used before it is defined.", place,

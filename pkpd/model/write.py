@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.model.expression import Call, Expr, Name, Number, number_text, to_text
 from pkpd.model.mixture import MIXNUM
+from pkpd.model.observed import with_observation
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -48,8 +49,10 @@ def _lines(model: Model) -> Iterator[str]:
         yield from ("", "[source]")
         yield from (f"{key} = {_text(value)}" for key, value in sorted(model.source.items()))
     yield from ("", "[units]", f"time = {_text(model.time_unit)}", f"amount = {_text(model.amount_unit)}")
+    plain = with_observation(model.covariates, {})
     for key in ROWS:
-        rows = {name: row for name, row in getattr(model, key).items() if not (model.mixture and name == MIXNUM)}
+        rows = plain if key == "covariates" else getattr(model, key)
+        rows = {name: row for name, row in rows.items() if not (model.mixture and name == MIXNUM)}
         if rows:
             yield from ("", f"[{key}]")
             yield from (f"{_key(name)} = {_row(row)}" for name, row in rows.items())

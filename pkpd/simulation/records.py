@@ -10,15 +10,16 @@ from pkpd import __version__
 from pkpd.errors import Finding, MismatchError, SolveError
 from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.match import which_output
-from pkpd.likelihood.observations import with_references
+from pkpd.likelihood.observations import with_own_observations, with_references
 from pkpd.model import Model
+from pkpd.model.observed import OWN_DV, is_likelihood
 from pkpd.schema import describe
 from pkpd.simulation.source import read_source
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pkpd.data import Dataset
+    from pkpd.data import Dataset, Events
     from pkpd.estimation import Fit
 
 _NOTHING = {"ARM": "", "SEQUENCE": "", "PERIOD": 0, "OCC": 0}
@@ -42,7 +43,8 @@ def predict_records(
     -------
     xarray.Dataset
         ``ID TIME DVID PRED UNIT`` along ``record``, in the order of the file; PRED is in the unit of its output, or in
-        percent where the record is a change (REF). ARM, SEQUENCE, PERIOD and OCC stand beside them where the data
+        percent where the record is a change (REF); for an event it is the hazard at
+        that time. ARM, SEQUENCE, PERIOD and OCC stand beside them where the data
         have them.
 
     Raises
@@ -58,6 +60,9 @@ def predict_records(
 
     model, values, origin = _values(given, data)
     seen, events = data.observations, data.events()
+    if OWN_DV in model.covariates:
+        _check_likelihoods(model, events, data)
+        events = with_own_observations(events, np.zeros(0, dtype=int), np.zeros(0))
     ref = np.asarray(seen["REF"], dtype=float)
     changes = np.flatnonzero(np.isfinite(ref))
     rows = events.records
@@ -108,6 +113,19 @@ def predict_records(
         {"record": np.arange(len(pred))},
         attrs,
     )
+
+
+def _check_likelihoods(model: Model, events: Events, data: Dataset) -> None:
+    """Refuse records of outputs that are their own log likelihood: there is no prediction of these."""
+    which = which_output(model, events.outputs)
+    for k, output in enumerate(model.outputs.values()):
+        if is_likelihood(output) and (which == k).any():
+            raise MismatchError(
+                f"{output.name} is the log likelihood of an observation, and has no prediction.",
+                where=f"simulate(data), {data.origin}",
+                expected="Records of outputs whose equations say what is to be expected.",
+                remedy=f"Leave out the rows of {output.name}.",
+            )
 
 
 def _check_finite(

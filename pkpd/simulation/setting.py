@@ -11,6 +11,7 @@ import numpy as np
 from pkpd import __version__
 from pkpd.errors import UsageError
 from pkpd.model.mixture import MIXNUM
+from pkpd.model.observed import is_likelihood
 from pkpd.simulation.arms import Plan, lay_out, read_arms, read_times
 from pkpd.simulation.cohort import NONE, RESIDUAL, Cohort, gather
 from pkpd.simulation.covariates import read_covariates, with_classes
@@ -177,6 +178,7 @@ def prepare(
     if model.mixture:
         people = with_classes(model, people, n, seed, drawn=varies and MIXNUM not in (covariates or {}))
     names = None if observe is None else (observe,) if isinstance(observe, str) else tuple(observe)
+    names = _without_likelihoods(model, names)
     program = compile_model(model, observe=names)
     taken = [name for name in program.observables if name in _RESERVED]
     if taken:
@@ -206,6 +208,28 @@ def prepare(
         origin=source.origin,
         observer=seen,
     )
+
+
+def _without_likelihoods(model: Model, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Give what can be observed of a model some of whose outputs are their own log likelihood.
+
+    Raises
+    ------
+    UsageError
+        Nothing is left, or such an output is asked for.
+    """
+    own = [name for name, output in model.outputs.items() if is_likelihood(output)]
+    wrong = own if names is None and len(own) == len(model.outputs) else [name for name in names or () if name in own]
+    if not own or not (wrong or names is None):
+        return names
+    if wrong:
+        raise UsageError(
+            f"`{wrong[0]}` of `{model.name}` is the log likelihood of an observation, and cannot be simulated.",
+            where="simulate(observe=...)",
+            expected="Outputs whose equations say what is to be expected.",
+            remedy="Observe another equation of the model, such as the probability that it is made of.",
+        )
+    return tuple(name for name in model.outputs if name not in own)
 
 
 def check_count(value: object, option: str, what: str) -> int | None:

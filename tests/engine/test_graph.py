@@ -15,6 +15,8 @@ EXPRESSIONS = [
     "exp(-x) * log(y) + log10(x)",
     "sqrt(x * y) + abs(x - y) + abs(y - x)",
     "sin(x) * cos(y) - tanh(x * y)",
+    "lgamma(x + y) - lgamma(x) * lgamma(9 * y)",
+    "phi(x - y) * phi(-x) + log(phi(-6 * y))",
     "x ** y + x ** 3 - x ** -2 + y ** 0.5 + 2 ** x",
     "max(x, y) * min(x, 2 * y)",
     "x * y if x > y else x / y",
