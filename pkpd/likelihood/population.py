@@ -203,9 +203,9 @@ class Population:
         With `of_effects` only those by an argument that random effects move, and by any: those by two others are 0.
         """
         u = len(self.effects.engine)
-        moved = self.effects.to_effect[:u].any(axis=1) | (not of_effects)
+        moved = np.asarray(self.effects.to_effect[:u].any(axis=1)) | (not of_effects)
         f_uu = np.zeros((len(at.f), u, u))
-        for k in np.flatnonzero(moved):
+        for k in np.flatnonzero(moved).tolist():
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
