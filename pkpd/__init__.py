@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
-    from pkpd.simulation import attain, simulate, sustain
+    from pkpd.simulation import attain, simulate, simulate_events, sustain
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -114,7 +114,7 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
-    "pkpd.simulation": ("attain", "simulate", "sustain"),
+    "pkpd.simulation": ("attain", "simulate", "simulate_events", "sustain"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -129,6 +129,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "bootstrap",
     "sir",
     "simulate",
+    "simulate_events",
     "attain",
     "sustain",
     "report",

@@ -203,9 +203,9 @@ class Population:
         With `of_effects` only those by an argument that random effects move, and by any: those by two others are 0.
         """
         u = len(self.effects.engine)
-        moved = self.effects.to_effect[:u].any(axis=1) | (not of_effects)
+        moved = np.asarray(self.effects.to_effect[:u].any(axis=1)) | (not of_effects)
         f_uu = np.zeros((len(at.f), u, u))
-        for k in np.flatnonzero(moved):
+        for k in np.flatnonzero(moved).tolist():
             slopes = []
             for step in (2 * _STEP, _STEP):
                 up, down = at.w.copy(), at.w.copy()
@@ -217,7 +217,7 @@ class Population:
             with np.errstate(over="ignore", invalid="ignore"):  # at a wild trial step
                 f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
         turned = np.swapaxes(f_uu, 1, 2)
-        f_uu = np.where(moved[:, None] & moved, 0.5 * (f_uu + turned), f_uu + turned)
+        f_uu = np.where(np.logical_and.outer(moved, moved), 0.5 * (f_uu + turned), f_uu + turned)
         terms = at.terms
         assert terms.v is not None and terms.vv is not None
         each = np.swapaxes(at.v, 1, 2) @ terms.vv @ at.v

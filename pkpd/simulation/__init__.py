@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from pkpd.simulation.events import simulate_events
 from pkpd.simulation.simulate import simulate
 from pkpd.simulation.target import attain, sustain
 
-__all__ = ["attain", "simulate", "sustain"]
+__all__ = ["attain", "simulate", "simulate_events", "sustain"]

@@ -105,7 +105,7 @@ def test_events_of_a_constant_hazard_are_a_poisson_count():
 
 def test_individual_hazards():
     """MAP of one subject: the mode of a Poisson count with a log-normal rate."""
-    data, count, span, drug = repeated(n=6)
+    data, count, span, _ = repeated(n=6)
     fit = pkpd.fit(pkpd.Model(FRAILTY), data, pkpd.MAP())
     for i in range(6):
         eta = float(fit["etas"]["eta"][i, 0])
