@@ -67,7 +67,17 @@ if TYPE_CHECKING:
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
-    from pkpd.simulation import Crossover, Dropout, Trial, attain, crossover, simulate, sustain, washout
+    from pkpd.simulation import (
+        Crossover,
+        Dropout,
+        Trial,
+        attain,
+        crossover,
+        simulate,
+        simulate_events,
+        sustain,
+        washout,
+    )
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -128,7 +138,17 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
-    "pkpd.simulation": ("Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"),
+    "pkpd.simulation": (
+        "Crossover",
+        "Dropout",
+        "Trial",
+        "attain",
+        "crossover",
+        "simulate",
+        "simulate_events",
+        "sustain",
+        "washout",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -147,6 +167,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "leave_one_out",
     "prior_sensitivity",
     "simulate",
+    "simulate_events",
     "attain",
     "sustain",
     "washout",

@@ -99,7 +99,7 @@ def with_hazards(model: Model, outputs: list[int]) -> tuple[Model, tuple[str, ..
 
 
 def watched(
-    events: Events, model: Model, outputs: list[int], rows: np.ndarray, seen: Observations
+    events: Events, model: Model, outputs: list[int], rows: np.ndarray, output: np.ndarray
 ) -> tuple[Events, np.ndarray, np.ndarray]:
     """Observe the sums at each record of an event, and just before each reset.
 
@@ -112,8 +112,8 @@ def watched(
         Those of its outputs that are hazards.
     rows : (n,) int
         The row of the events at which each record stands.
-    seen : Observations
-        The n records.
+    output : (n,) int
+        The model's output of each record.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def watched(
     first = len(events.outputs)
     at, which, own = [], [], {}
     for number, k in enumerate(outputs):
-        own[k] = np.flatnonzero(seen.output == k)
+        own[k] = np.flatnonzero(output == k)
         at.append(np.concatenate([rows[own[k]], resets]))
         which.append(np.full(len(at[-1]), first + number))
     every = np.concatenate(at)
@@ -152,7 +152,7 @@ def watched(
         now = here[: mine.size]
         found.append((own[k], np.column_stack([now, np.where(follows, np.roll(now, 1), -1), of_resets])))
         most = max(most, of_resets.shape[1])
-    places = np.full((seen.dv.size, 2 + most), -1)
+    places = np.full((output.size, 2 + most), -1)
     for records, part in found:
         places[records, : part.shape[1]] = part
     return events, kept, places

@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd.data import Events
 from pkpd.data.covariates import fill
+from pkpd.data.occasions import OCCASION
 from pkpd.model.observed import OWN_DV
 
 if TYPE_CHECKING:
@@ -238,5 +239,8 @@ def with_rows(
     values = np.full((size, len(events.covariates)), np.nan)
     values[kept] = events.covariate_values
     start = events.start + shift
-    values = fill(values, start, events.carry, columns["time"])
-    return replace(events, start=start, covariate_values=values, **columns), kept, added
+    filled = fill(values, start, events.carry, columns["time"])
+    if events.carry == "linear" and OCCASION in events.covariates:  # which steps
+        own = [events.covariates.index(OCCASION)]
+        filled[:, own] = fill(values[:, own], start, "locf", columns["time"])
+    return replace(events, start=start, covariate_values=filled, **columns), kept, added

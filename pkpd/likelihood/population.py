@@ -217,7 +217,7 @@ class Population:
             with np.errstate(over="ignore", invalid="ignore"):  # at a wild trial step
                 f_uu[:, :, k] = (4 * slopes[1] - slopes[0]) / 3
         turned = np.swapaxes(f_uu, 1, 2)
-        f_uu = np.where(moved[:, None] & moved, 0.5 * (f_uu + turned), f_uu + turned)
+        f_uu = np.where(np.logical_and.outer(moved, moved), 0.5 * (f_uu + turned), f_uu + turned)
         terms = at.terms
         assert terms.v is not None and terms.vv is not None
         each = np.swapaxes(at.v, 1, 2) @ terms.vv @ at.v

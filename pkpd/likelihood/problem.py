@@ -264,7 +264,7 @@ def make_problem(
     places = None
     if hazards:
         found += event_findings(model, data, events, counted, seen, hazards)
-        events, kept, places = watched(events, model, hazards, counted, seen)
+        events, kept, places = watched(events, model, hazards, counted, seen.output)
         counted = kept[counted]
     events, record, base, kept = _with_changes(events, counted, seen)
     exposure = None

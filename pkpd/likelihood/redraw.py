@@ -8,10 +8,11 @@ import numpy as np
 
 from pkpd.errors import MismatchError
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.problem import Problem
 from pkpd.model.kind import Event
 from pkpd.streams import addresses, normals, uniforms
 
-__all__ = ["simulate_population", "with_observations"]
+__all__ = ["draw_people", "draw_places", "simulate_population", "with_observations"]
 
 
 def simulate_population(
@@ -36,26 +37,47 @@ def simulate_population(
         not say how to draw.
     """
     _check_drawn(population)
-    effects, density, who = population.effects, population.density, population.subject
-    k, people = len(effects.typical), len(population.problem.subjects)
-    address = addresses(population.problem.subjects)
-    number = np.full(people, replicate)
+    problem, values, psi = draw_people(population, x, seed=seed, replicate=replicate, purpose=purpose)
+    f = problem.predict(values, threads=population.threads).f
+    u = draw_places(population, seed=seed, replicate=replicate, purpose=purpose)
+    return with_observations(population, population.density.draw(f, psi[population.subject], u))
+
+
+def draw_people(
+    population: Population, x: np.ndarray, *, seed: int, replicate: int, purpose: str
+) -> tuple[Problem, np.ndarray, np.ndarray]:
+    """Draw everybody's class and random effects; arguments as for :func:`simulate_population`.
+
+    Returns
+    -------
+    problem : Problem
+        Everybody in the class drawn.
+    values : (S, P) float
+        Natural values of the parameters.
+    psi : (S, R) float
+        Residual parameters.
+    """
+    effects, problem = population.effects, population.problem
+    k, people = len(effects.typical), len(problem.subjects)
+    address, number = addresses(problem.subjects), np.full(people, replicate)
     factor = np.linalg.cholesky(effects.covariance.matrix(x[k:]))
     b = normals(seed, f"{purpose}: random effects", address, number, len(effects.names)) @ factor.T
     w = effects.arguments(x[:k], b)
-    values, _ = effects.natural(w, population.problem.program.parameters)
+    values, _ = effects.natural(w, problem.program.parameters)
     psi, _, _ = effects.residual(w)
-    problem = population.problem
     if population.mixture is not None:
         ends = np.cumsum(population.mixture.shares(x[len(x) - population.mixture.count :]))
         chance = uniforms(seed, f"{purpose}: classes", address, number, 1)[:, 0]
         problem = problem.in_class(np.minimum(np.searchsorted(ends, chance), len(ends) - 1))
-    f = problem.predict(values, threads=population.threads).f
-    # The records of a subject are the columns of its row.
+    return problem, values, psi
+
+
+def draw_places(population: Population, *, seed: int, replicate: int, purpose: str) -> np.ndarray:
+    """Draw a uniform number for every record, (n,): the records of a subject are the columns of its row."""
+    who, address = population.subject, addresses(population.problem.subjects)
     within = np.arange(who.size) - np.searchsorted(who, who)
     wide = int(within.max(initial=0)) + 1
-    u = uniforms(seed, f"{purpose}: records", address, number, wide)[who, within]
-    return with_observations(population, density.draw(f, psi[who], u))
+    return uniforms(seed, f"{purpose}: records", address, np.full(len(address), replicate), wide)[who, within]
 
 
 def _check_drawn(population: Population) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pkpd.simulation.events import simulate_events
 from pkpd.simulation.simulate import simulate
 from pkpd.simulation.target import attain, sustain
 from pkpd.simulation.trial import Crossover, Dropout, Trial, crossover
 from pkpd.simulation.washout import washout
 
-__all__ = ["Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"]
+__all__ = ["Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "simulate_events", "sustain", "washout"]
