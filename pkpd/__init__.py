@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from pkpd.library import load
     from pkpd.model import Covariate, Model, Omega, Output, Parameter, Prior, parts
     from pkpd.reporting.report import report
-    from pkpd.simulation import Crossover, Dropout, Trial, attain, crossover, simulate, sustain, washout
+    from pkpd.simulation import Crossover, Dropout, Study, Trial, attain, crossover, simulate, study, sustain, washout
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -126,7 +126,18 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
-    "pkpd.simulation": ("Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"),
+    "pkpd.simulation": (
+        "Crossover",
+        "Dropout",
+        "Study",
+        "Trial",
+        "attain",
+        "crossover",
+        "simulate",
+        "study",
+        "sustain",
+        "washout",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -148,6 +159,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "sustain",
     "washout",
     "crossover",
+    "study",
     "information",
     "choose_times",
     "report",
@@ -184,6 +196,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Trial",
     "Dropout",
     "Crossover",
+    "Study",
     "Fit",
     "Start",
     "Arm",

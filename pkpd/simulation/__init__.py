@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pkpd.simulation.simulate import simulate
+from pkpd.simulation.studies import Study, study
 from pkpd.simulation.target import attain, sustain
 from pkpd.simulation.trial import Crossover, Dropout, Trial, crossover
 from pkpd.simulation.washout import washout
 
-__all__ = ["Crossover", "Dropout", "Trial", "attain", "crossover", "simulate", "sustain", "washout"]
+__all__ = ["Crossover", "Dropout", "Study", "Trial", "attain", "crossover", "simulate", "study", "sustain", "washout"]
