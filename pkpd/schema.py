@@ -108,7 +108,7 @@ def _record(name: str, meaning: str, unit: str = "") -> Variable:
     return Variable(name=name, group="records", dims=("record",), meaning=meaning, unit=unit)
 
 
-def _more(group: str, dims: tuple[str, ...], **meanings: str | tuple[str, str]) -> tuple[Variable, ...]:
+def _more(group: str, dims: tuple[str, ...], /, **meanings: str | tuple[str, str]) -> tuple[Variable, ...]:
     """Several variables of one group and of the same dimensions: a meaning each, or (meaning, unit)."""
     pairs = {name: (said, "") if isinstance(said, str) else said for name, said in meanings.items()}
     return tuple(
@@ -183,59 +183,40 @@ _LISTED = (
     _verdict("marginal_error", "its numerical or Monte Carlo error", "-2 log L"),
     _verdict("starts_at_best", "number of starts that reached the best objective"),
     _verdict("basins", "number of different objectives at which the starts ended"),
-    Variable(
-        name="individual",
-        group="subjects",
-        dims=("subject", "parameter"),
-        meaning="the subject's parameters, before the factors of its covariates",
-        unit="parameter",
+    *_more(
+        "subjects",
+        ("subject", "parameter"),
+        individual=("the subject's parameters, before the factors of its covariates", "parameter"),
     ),
-    Variable(
-        name="objective",
-        group="subjects",
-        dims=("subject",),
-        meaning="the subject's part of the objective",
-        unit="-2 log L",
+    *_more("subjects", ("subject",), objective=("the subject's part of the objective", "-2 log L")),
+    *_more("etas", ("subject", "effect"), eta=("between-subject effect", "1"), eta_se=("its standard error", "1")),
+    *_more(
+        "etas",
+        ("subject", "effect", "effect_"),
+        eta_covariance=("covariance of the subject's effects, given its records", "1"),
     ),
-    Variable(name="eta", group="etas", dims=("subject", "effect"), meaning="between-subject effect", unit="1"),
-    Variable(name="eta_se", group="etas", dims=("subject", "effect"), meaning="its standard error", unit="1"),
-    Variable(
-        name="eta_covariance",
-        group="etas",
-        dims=("subject", "effect", "effect_"),
-        meaning="covariance of the subject's effects, given its records",
-        unit="1",
+    *_more(
+        "omega",
+        ("effect", "effect_"),
+        covariance=("covariance of the ETAs", "1"),
+        correlation=("correlation of the ETAs", "1"),
     ),
-    Variable(name="covariance", group="omega", dims=("effect", "effect_"), meaning="covariance of the ETAs", unit="1"),
-    Variable(
-        name="correlation", group="omega", dims=("effect", "effect_"), meaning="correlation of the ETAs", unit="1"
-    ),
-    Variable(name="shrinkage", group="omega", dims=("effect",), meaning="shrinkage of the ETAs, SD form", unit="1"),
-    Variable(
-        name="shrinkage_variance",
-        group="omega",
-        dims=("effect",),
-        meaning="shrinkage of the ETAs, variance form",
-        unit="1",
+    *_more(
+        "omega",
+        ("effect",),
+        shrinkage=("shrinkage of the ETAs, SD form", "1"),
+        shrinkage_variance=("shrinkage of the ETAs, variance form", "1"),
     ),
     *_more("mixture", ("subject", "class"), probability=("probability of the class, given the subject's records", "1")),
     *_more("mixture", ("subject",), most_probable="the most probable class: that of the ETAs, PRED and IPRED"),
-    Variable(
-        name="objective_error",
-        group="importance",
-        dims=("subject",),
-        meaning="Monte Carlo standard error of -2 log L",
-        unit="1",
+    *_more(
+        "importance",
+        ("subject",),
+        objective_error=("Monte Carlo standard error of -2 log L", "1"),
+        effective=("effective number of draws", "1"),
+        largest_share=("largest share of one draw in the weights", "1"),
+        tail_index=("tail index of the weights", "1"),
     ),
-    Variable(name="effective", group="importance", dims=("subject",), meaning="effective number of draws", unit="1"),
-    Variable(
-        name="largest_share",
-        group="importance",
-        dims=("subject",),
-        meaning="largest share of one draw in the weights",
-        unit="1",
-    ),
-    Variable(name="tail_index", group="importance", dims=("subject",), meaning="tail index of the weights", unit="1"),
     _record("ID", "subject"),
     _record("TIME", "time", "time"),
     _record("DV", "observation", "output"),
@@ -258,33 +239,12 @@ _LISTED = (
     _record("PERIOD", "period of a crossover"),
     _record("SEQUENCE", "order of the treatments in a crossover"),
     _record("OCC", "occasion"),
-    Variable(
-        name="objective",
-        group="trace",
-        dims=("iteration",),
-        meaning="objective along the search",
-        unit="-2 log L",
-    ),
-    Variable(
-        name="value",
-        group="trace",
-        dims=("iteration", "parameter"),
-        meaning="parameters along the search",
-        unit="parameter",
-    ),
-    Variable(
-        name="group",
-        group="trace",
-        dims=("iteration",),
-        meaning="whose search it is: a subject, or `pooled`",
-    ),
-    Variable(
-        name="objective", group="starts", dims=("start",), meaning="objective where the start ended", unit="-2 log L"
-    ),
-    Variable(
-        name="value", group="starts", dims=("start", "parameter"), meaning="where the start ended", unit="parameter"
-    ),
-    Variable(name="group", group="starts", dims=("start",), meaning="whose search it is: a subject, or `pooled`"),
+    *_more("trace", ("iteration",), objective=("objective along the search", "-2 log L")),
+    *_more("trace", ("iteration", "parameter"), value=("parameters along the search", "parameter")),
+    *_more("trace", ("iteration",), group="whose search it is: a subject, or `pooled`"),
+    *_more("starts", ("start",), objective=("objective where the start ended", "-2 log L")),
+    *_more("starts", ("start", "parameter"), value=("where the start ended", "parameter")),
+    *_more("starts", ("start",), group="whose search it is: a subject, or `pooled`"),
     *_more(
         "profile",
         ("parameter",),

@@ -11,6 +11,7 @@ from pkpd.estimation.leave_one_out import leave_one_out
 from pkpd.estimation.likelihood_ratio import LikelihoodRatio, compare
 from pkpd.estimation.pooled import Pooled
 from pkpd.estimation.posterior import MAP
+from pkpd.estimation.prior_sensitivity import prior_sensitivity
 from pkpd.estimation.profiles import Profile, profile
 from pkpd.estimation.randomise import Randomisation, randomise
 from pkpd.estimation.saem import SAEM
@@ -43,6 +44,7 @@ __all__ = [
     "fit",
     "leave_one_out",
     "load_fit",
+    "prior_sensitivity",
     "profile",
     "randomise",
     "sir",

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.beside import exactly
-from pkpd.estimation.individuals import classes_of_subjects, effects_of_subjects, residual_columns
+from pkpd.estimation.individuals import classes_of_subjects, effects_of_subjects, ends_of_scores, residual_columns
 from pkpd.estimation.outer import Look
 from pkpd.estimation.precision import Precision
 from pkpd.estimation.quantities import Quantities
@@ -23,7 +23,7 @@ from pkpd.likelihood.priors import Priors
 if TYPE_CHECKING:
     from pkpd.estimation.population import ForPopulations
 
-__all__ = ["assemble", "reordered"]
+__all__ = ["assemble", "prior_share", "reordered"]
 
 
 def assemble(
@@ -79,7 +79,7 @@ def assemble(
     exact = float(each.sum())
     prior = population.priors
     penalty, likelihood = prior.value(look.x), look.marginal.objective if title else exact
-    share = _share(population, quantities, look.x, known)
+    share = prior_share(population, quantities, look.x, known)
     counted = ~population.density.left_out
     whole = counted & ~population.density.points
     n = int(counted.sum())
@@ -109,6 +109,7 @@ def assemble(
         residual=residual,
         notes=(
             f"-2 log L by {how}: {exact:.4f} (error {error:.2g}).",
+            *ends_of_scores(population, modes),
             *_unknown(known, verdict),
             *_about_priors(prior, likelihood, penalty, dict(zip(own.names, share.tolist(), strict=True))),
         ),
@@ -134,7 +135,7 @@ def _about_priors(priors: Priors, likelihood: float, penalty: float, share: dict
     return found
 
 
-def _share(population: Population, quantities: Quantities, x: np.ndarray, known: Precision | None) -> np.ndarray:
+def prior_share(population: Population, quantities: Quantities, x: np.ndarray, known: Precision | None) -> np.ndarray:
     """Give the share of the information on each of the N quantities that is due to the priors, (N,).
 
     The diagonal of R^-1 P on the scale of the table, where R is the observed information and P that of the priors. For

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.data import Dataset
+    from pkpd.estimation.intervals import Intervals
 
 __all__ = ["Fit", "fit", "load_fit", "prepare"]
 
@@ -38,6 +39,7 @@ def fit(
     start: Mapping[str, float] | Literal["auto"] | None = None,
     fixed: Sequence[str] = (),
     strict: bool = False,
+    intervals: Intervals = "wald",
 ) -> Fit:
     """Fit a model to data.
 
@@ -55,6 +57,9 @@ def fit(
         What to hold at its starting value, besides what the model fixes.
     strict : bool
         Raise an error if the verdict is anything but ``converged``.
+    intervals : "wald" or "profile"
+        Of a population fit. ``"profile"`` adds the profile of every quantity, see :func:`pkpd.profile`: for few people,
+        and some ten times the work of the fit.
 
     Returns
     -------
@@ -74,6 +79,7 @@ def fit(
     """
     began, created = time.perf_counter(), datetime.now(UTC)
     _check_estimator(estimator)
+    _check_intervals(estimator, intervals)
     found = None
     if isinstance(start, str):
         if start != "auto":
@@ -103,6 +109,10 @@ def fit(
             expected="strict=True accepts nothing but a converged fit.",
             remedy=result.message,
         )
+    if intervals == "profile":
+        from pkpd.estimation.intervals import with_profiles
+
+        return with_profiles(result, data, level=getattr(estimator, "level", 0.95))
     return result
 
 
@@ -334,6 +344,25 @@ def _check_estimator(estimator: Any) -> None:
             where="fit(estimator=...)",
             expected=f"An object: {', '.join(f'{one}()' for one in known)}.",
             remedy=f"Write pkpd.{near}()." if near else suggestion(name, known) or "Write pkpd.FOCE().",
+        )
+
+
+def _check_intervals(estimator: Estimator, intervals: str) -> None:
+    from pkpd.estimation.recall import can_be_recalled
+
+    if intervals not in ("wald", "profile"):
+        raise CannotFit(
+            f"intervals is {intervals!r}.",
+            where="fit(intervals=...)",
+            expected='"wald" or "profile".',
+            remedy="Leave it out for Wald intervals.",
+        )
+    if intervals == "profile" and not can_be_recalled(estimator):
+        raise CannotFit(
+            f"{type(estimator).__name__} has no objective of a population that could be profiled.",
+            where="fit(intervals=...)",
+            expected="A population fit by FO, FOCE, Laplace, Quadrature or SAEM.",
+            remedy='Individual(interval="profile") and Pooled(interval="profile") profile theirs; else leave it out.',
         )
 
 

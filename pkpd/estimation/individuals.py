@@ -10,13 +10,21 @@ from scipy import special
 from pkpd.likelihood.mixture import Mixed
 from pkpd.likelihood.modes import Modes
 from pkpd.likelihood.population import Population
+from pkpd.likelihood.score import Scores
 from pkpd.schema import describe
 from pkpd.streams import addresses, uniforms
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["classes_of_subjects", "conditional_residuals", "effects_of_subjects", "residual_columns", "shrinkage"]
+__all__ = [
+    "classes_of_subjects",
+    "conditional_residuals",
+    "effects_of_subjects",
+    "ends_of_scores",
+    "residual_columns",
+    "shrinkage",
+]
 
 #: Numbers in the matrices of the subjects that are decorrelated together.
 _AT_ONCE = 4_000_000
@@ -101,6 +109,22 @@ def residual_columns(population: Population, x: np.ndarray, modes: Modes) -> dic
     tiny = np.finfo(float).tiny
     columns["RQR"] = special.ndtri(np.clip(low + u * (high - low), tiny, 1 - 2.0**-53))
     return columns
+
+
+def ends_of_scores(population: Population, modes: Modes) -> tuple[str, ...]:
+    """Say how many scores are at their floor and ceiling, and how many are expected there at the individual values."""
+    density, seen, found = population.density, population.problem.observations, []
+    psi, _, _ = population.effects.residual(modes.at.w)
+    for law, rows in density.residuals.by_discrete:
+        if not isinstance(law, Scores):
+            continue
+        own = density.residuals.own(law, rows, psi[population.subject])
+        chance = law.probabilities(modes.at.f[rows], own)[:, [0, -1]].mean(axis=0)
+        ends = [f"{100 * (seen.dv[rows] == law.levels[k]).mean():.3g} % are {law.levels[k]:g} ({100 * expected:.2g} % "
+                "expected)" for k, expected in zip((0, -1), chance, strict=True)]  # fmt: skip
+        name = list(population.problem.model.outputs)[int(seen.output[rows[0]])]
+        found.append(f"Of {rows.size} scores of {name} {' and '.join(ends)}.")
+    return tuple(found)
 
 
 def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:

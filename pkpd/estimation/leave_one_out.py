@@ -23,7 +23,6 @@ from pkpd.estimation.replicates import FAILURES, SOUND, judged, search_again
 from pkpd.estimation.series import in_turn, key_of
 from pkpd.likelihood.marginal import Marginal
 from pkpd.likelihood.population import Population
-from pkpd.streams import addresses
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["leave_one_out"]
 
-#: Estimates that move the objective of everybody by more are told: half of what 95 % of one quantity allow.
-_MOVED = 1.92
+#: Estimates that move the objective of everybody by more are told: the end of a 95 % interval of one quantity.
+_MOVED = 3.84
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def leave_one_out(
             remedy="Leave it out for what is usual.",
         )
     refuse_crew(workers, "leave_one_out")
-    known = recall(fit, data, "leave_one_out(fit, data)")
+    known = recall(fit, data, "leave_one_out(fit, data)").in_own_order()
     names = known.population.problem.subjects
     if len(names) < 3:
         raise CannotFit(
@@ -106,12 +105,10 @@ def leave_one_out(
             expected="3 or more: without one there must be people who differ.",
             remedy="Profiles tell how well estimates of so few are known: pkpd.profile(fit, data).",
         )
-    order = np.argsort(addresses(names), kind="stable")
-    work = _Work(known=known, population=known.population.take(order), hessian=known.curvature()[0],
-                 most=max_iterations)  # fmt: skip
+    work = _Work(known=known, hessian=known.curvature()[0], most=max_iterations)
     key = key_of("leave_one_out 1", known, data.digest, f"max_iterations={max_iterations}")
     kept = Checkpoint(path=Path(checkpoint), key=key) if checkpoint is not None else None
-    done, stopped = in_turn(range(len(order)), work, Left, what="leaving one out", kept=kept,
+    done, stopped = in_turn(range(len(names)), work, Left, what="leaving one out", kept=kept,
                             crew=crew_of(workers))  # fmt: skip
     sound = [one for one in done if one.status in SOUND]
     if not sound:
@@ -121,8 +118,9 @@ def leave_one_out(
             expected="One at least.",
             remedy=f"The first said: {done[0].message}",
         )
-    done.sort(key=lambda one: order[one.number])  # as the data have them
-    group = _group(known, [names[order[one.number]] for one in done], done, work.hessian)
+    place = {name: k for k, name in enumerate(data.ids)}
+    done.sort(key=lambda one: place[names[one.number]])
+    group = _group(known, [names[one.number] for one in done], done, work.hessian)
     return enlarged(fit, {"leave_one_out": group}, notes=_notes(known, group, stopped), limits=None, text="")
 
 
@@ -131,29 +129,28 @@ class _Work:
     """Leaves out subjects of a population in an order of its own."""
 
     known: Recalled
-    population: Population
     hessian: np.ndarray | None
     most: int
 
     def __call__(self, number: int) -> Left:
         """Fit the others."""
-        known, nan = self.known, float("nan")
-        everybody = np.arange(len(self.population.problem.subjects))
+        known, nan, population = self.known, float("nan"), self.known.population
+        everybody = np.arange(len(population.problem.subjects))
         try:
-            found = search_again(known, self.population.take(np.delete(everybody, number)), hessian=self.hessian,
+            found = search_again(known, population.take(np.delete(everybody, number)), hessian=self.hessian,
                                  most=self.most)  # fmt: skip
         except FAILURES as error:
             return Left(number=number, x=np.full(len(known.x), nan), objective=nan, displacement=nan, held_out=nan,
                         held_out_error=nan, held_in=nan, status="failed", message=str(error))  # fmt: skip
         status, message = judged(known, found)
-        one = self.population.take(everybody[number : number + 1])
+        one = population.take(everybody[number : number + 1])
         outer = known.outer(one)
         (held_out, error), (held_in, _) = (_alone(outer(x).marginal, one, x) for x in (found.x, known.x))
         return Left(
             number=number,
             x=found.x,
             objective=found.point.objective,
-            displacement=known.outer(self.population)(found.x).objective - known.objective,
+            displacement=known.outer()(found.x).objective - known.objective,
             held_out=held_out,
             held_out_error=error,
             held_in=held_in,

@@ -29,7 +29,7 @@ from pkpd.estimation.replicates import FAILURES, SOUND, judged, search_again
 from pkpd.estimation.series import fingerprint, in_turn, key_of
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.redraw import simulate_population, with_observations
-from pkpd.streams import addresses, check_seed
+from pkpd.streams import check_seed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -188,7 +188,8 @@ def compare(
     lies = nesting(small, large, null or {})
     if data is None:
         return _tested(small, large, lies, small.ofv - large.ofv, [])
-    known = recall(small, data, "compare(small, large, data)"), recall(large, data, "compare(small, large, data)")
+    where = "compare(small, large, data)"
+    known = recall(small, data, where).in_own_order(), recall(large, data, where).in_own_order()
     seen = [one.population.problem.observations.dv for one in known]
     if not np.array_equal(seen[0], seen[1]):
         raise MismatchError(
@@ -202,10 +203,8 @@ def compare(
     if n is None:
         return _tested(small, large, lies, statistic, notes)
     assert seed is not None
-    order = np.argsort(addresses(known[0].population.problem.subjects), kind="stable")
     work = _Work(
         small=known[0], large=known[1], lies=lies, seed=seed, most=max_iterations,
-        populations=(known[0].population.take(order), known[1].population.take(order)),
         hessians=(known[0].curvature()[0], known[1].curvature()[0]),
     )  # fmt: skip
     options = f"seed={seed}, max_iterations={max_iterations}, null={sorted((null or {}).items())}"
@@ -350,7 +349,6 @@ class _Work:
     small: Recalled
     large: Recalled
     lies: Nesting
-    populations: tuple[Population, Population]
     hessians: tuple[np.ndarray | None, np.ndarray | None]
     seed: int
     most: int
@@ -358,13 +356,13 @@ class _Work:
     def __call__(self, number: int) -> Pair:
         """Draw and fit."""
         drawn = simulate_population(
-            self.populations[0], self.small.x, seed=self.seed, replicate=number, purpose="compare"
+            self.small.population, self.small.x, seed=self.seed, replicate=number, purpose="compare"
         )
         y = drawn.problem.observations.dv
         seal, nan = fingerprint(y), float("nan")
         try:
             first = search_again(self.small, drawn, hessian=self.hessians[0], most=self.most)
-            second = self._larger(with_observations(self.populations[1], y), first)
+            second = self._larger(with_observations(self.large.population, y), first)
         except FAILURES as error:
             return Pair(number=number, small=nan, large=nan, status="failed", message=str(error), hash=seal)
         status, message = self._judged(first, second)

@@ -193,6 +193,10 @@ def _against(small: Fit, large: Fit, way: dict[str, Any], other: dict[str, Any])
         said = [", ".join(f"{name}={value}" for name, value in one.items()) for one in (way, other)]
         yield _finding(f"the objectives are by other approximations: {said[0]}; {said[1]}.",
                        "The same estimator with the same options.", "Fit both by the same one.")  # fmt: skip
+    elif small.attrs["objective_name"] != large.attrs["objective_name"] and way["estimator"] != "SAEM":
+        said = [str(one.attrs["objective_name"]) for one in (small, large)]
+        yield _finding(f"the objectives are {said[0]}; {said[1]}.", "The same approximation.",
+                       "Fit both by the same one, such as Laplace().")  # fmt: skip
     for what, one in (("smaller", small), ("larger", large)):
         if one.status in ("failed", "not converged"):
             yield _finding(f"the fit of the {what} model is {one.status}.", "A fit that ended at a minimum.",

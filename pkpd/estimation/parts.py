@@ -27,6 +27,8 @@ class Estimate:
         As in the group ``estimates``.
     note : str
         ``"fixed"``, ``"at a bound"``, ``"no SE"`` or nothing.
+    prior_share : float
+        Share of the information on it that is due to priors; NaN where the model has none, or it is not known.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Estimate:
     upper: float
     initial: float
     note: str
+    prior_share: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,11 @@ class Parts:
     epsilon: dict[str, float]
 
     @property
+    def with_priors(self) -> bool:
+        """Whether anything is known of what is due to priors."""
+        return any(np.isfinite(row.prior_share) for row in self.estimates)
+
+    @property
     def estimates(self) -> Iterator[Estimate]:
         """Every estimate."""
         yield from (*self.typical, *(spread.estimate for spread in self.variability), *self.residual)
@@ -139,6 +147,7 @@ def _rows(fit: Fit) -> Iterator[Estimate]:
             unit="" if row["unit"] == "1" else str(row["unit"]),
             label=str(row["label"]),
             note="" if note == "no SE" and not asked else note,
+            prior_share=float("nan") if row["fixed"] else float(row.get("prior_share", np.nan)),
             **{key: np.nan if row["fixed"] and key not in ("value", "initial") else float(row[key])
                for key in ("value", "se", "rse", "lower", "upper", "initial")},
         )  # fmt: skip

@@ -101,11 +101,12 @@ def population_of(
     """
     effects = Effects.of(problem.model, problem.residual_parameters, problem.residuals.used, problem.program.occasions)
     if not effects.names and not alike:
+        other = "Laplace" if Feature.KINDS in problem.features else "Pooled"
         raise CannotFit(
             "no parameter differs between people.",
             where=f"{where}, model {problem.model.name}",
             expected="At least one parameter with iiv, a variance between people, or iov, one between occasions.",
-            remedy=f"Give iiv to a parameter, or use {'Laplace()' if Feature.KINDS in problem.features else 'Pooled()'}.",
+            remedy=f"Give iiv to a parameter, or use {other}().",
         )
     df = [output.t for output in problem.model.outputs.values()]
     density = Density.of(problem.observations, problem.residuals, method=censoring, df=df)

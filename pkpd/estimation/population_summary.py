@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.estimation.few import FEW, WALD_OF_FEW, is_wald, people
 from pkpd.estimation.layout import aligned, number, span
 from pkpd.estimation.parts import CV, Estimate, Parts, Spread, parts
 
@@ -21,13 +22,13 @@ _LOUD = 0.9  # correlations of estimates from here on are named
 
 def population_summary(fit: Fit) -> str:
     """Give a population fit as text."""
-    attrs, people = fit.attrs, fit["subjects"].sizes["subject"]
+    attrs, count = fit.attrs, people(fit)
     sorted_ = parts(fit)
     level = str(attrs["interval"]).split(" %")[0]
-    status = str(attrs["status"])
+    status, prior = str(attrs["status"]), ("prior %",) if sorted_.with_priors else ()
     lines = [
-        f"{attrs['model_name']} fitted to {attrs['data']}: {int(fit.verdict['records'].item())} records of {people} "
-        f"subject{'s' * (people != 1)}",
+        f"{attrs['model_name']} fitted to {attrs['data']}: {int(fit.verdict['records'].item())} records of {count} "
+        f"subject{'s' * (count != 1)}",
         str(attrs["estimator"]),
         *fill(
             f"Status: {status if status == 'converged' else status.upper()}. {fit.message}", width=110,
@@ -38,11 +39,12 @@ def population_summary(fit: Fit) -> str:
                                         for what, value, error in objectives(fit)]),
         *fill(verdict_in_numbers(fit), width=110).splitlines(),
         "",
-        *aligned(("Typical values", "unit", "estimate", "SE", "RSE %", f"{level} % CI", "start", ""),
-                 [_cells(row) for row in sorted_.typical]),
+        *aligned(("Typical values", "unit", "estimate", "SE", "RSE %", f"{level} % CI", "start", *prior, ""),
+                 [_cells(row, prior) for row in sorted_.typical]),
         "",
         *_variability(sorted_, level),
-        *aligned(("Residual error", "unit", "estimate", "SE", "RSE %", f"{level} % CI", "start", "ε-shrinkage", ""),
+        *aligned(("Residual error", "unit", "estimate", "SE", "RSE %", f"{level} % CI", "start", *prior,
+                  "ε-shrinkage", ""),
                  _residual(sorted_)),
         "",
     ]  # fmt: skip
@@ -112,6 +114,10 @@ def remarks(fit: Fit, sorted_: Parts) -> list[str]:
         )  # fmt: skip
     if any(row.note == "no SE" for row in sorted_.estimates):
         said.append("no SE: it was estimated; how well it is known cannot be said.")
+    if sorted_.with_priors:
+        said.append("prior %: share of the information on the estimate that is due to priors.")
+    if is_wald(fit) and people(fit) < FEW:
+        said.append(WALD_OF_FEW)
     ends = fit.open_ends()
     if ends:
         said.append("Intervals that end at a bound, where the data set no limit: "
@@ -130,29 +136,34 @@ def _loud(fit: Fit) -> list[str]:
     return [f"Correlations of estimates of {_LOUD} and more: {'; '.join(t for _, t in pairs[:8])}."] if pairs else []
 
 
-def _cells(row: Estimate) -> tuple[str, ...]:
+def _cells(row: Estimate, prior: tuple[str, ...]) -> tuple[str, ...]:
     return (row.name, row.unit, number(row.value), number(row.se), number(row.rse, 3), span(row.lower, row.upper),
-            number(row.initial), row.note)  # fmt: skip
+            number(row.initial), *(_percent(row) for _ in prior), row.note)  # fmt: skip
+
+
+def _percent(row: Estimate) -> str:
+    return f"{100 * row.prior_share:.0f}" if np.isfinite(row.prior_share) else ""
 
 
 def _variability(sorted_: Parts, level: str) -> list[str]:
     lines: list[str] = []
+    prior = ("prior %",) if sorted_.with_priors else ()
     for kind, title in (("iiv", "Between people"), ("iov", "Between occasions")):
         mine = [spread for spread in sorted_.variability if spread.kind == kind]
         if mine:
             # RSE and interval are those of the variance; beside them stands the measure that can be imagined.
-            header = (title, "variance", "SE", "RSE %", f"{level} % CI", "start", "as CV or SD", f"{level} % CI of it",
-                      "η-shrinkage %" if kind == "iiv" else "κ-shrinkage %", "")  # fmt: skip
-            lines += [*aligned(header, [_spread_cells(spread) for spread in mine]), ""]
+            header = (title, "variance", "SE", "RSE %", f"{level} % CI", "start", *prior, "as CV or SD",
+                      f"{level} % CI of it", "η-shrinkage %" if kind == "iiv" else "κ-shrinkage %", "")  # fmt: skip
+            lines += [*aligned(header, [_spread_cells(spread, prior) for spread in mine]), ""]
     return lines
 
 
-def _spread_cells(spread: Spread) -> tuple[str, ...]:
+def _spread_cells(spread: Spread, prior: tuple[str, ...]) -> tuple[str, ...]:
     row = spread.estimate
     return (
         spread.who, number(row.value), number(row.se), number(row.rse, 3), span(row.lower, row.upper),
-        number(row.initial), size_in_words(spread), span(spread.lower, spread.upper, 3),
-        _shrinkage(spread.shrinkage, spread.shrinkage_variance), row.note,
+        number(row.initial), *(_percent(row) for _ in prior), size_in_words(spread),
+        span(spread.lower, spread.upper, 3), _shrinkage(spread.shrinkage, spread.shrinkage_variance), row.note,
     )  # fmt: skip
 
 
@@ -178,7 +189,7 @@ def _shrinkage(by_sd: Sequence[float], by_variance: Sequence[float]) -> str:
 def _residual(sorted_: Parts) -> list[tuple[str, ...]]:
     rows = []
     for row in sorted_.residual:
-        *cells, note = _cells(row)
+        *cells, note = _cells(row, ("prior %",) if sorted_.with_priors else ())
         shrunk = sorted_.epsilon.get(row.name.rpartition(".")[0])
         rows.append((*cells, "" if shrunk is None else f"{100 * shrunk:.1f} %", note))
     return rows

@@ -28,7 +28,7 @@ from pkpd.estimation.recall import Recalled, recall
 from pkpd.estimation.replicates import FAILURES, SOUND, judged, search_again
 from pkpd.estimation.series import in_turn, key_of
 from pkpd.likelihood.population import Population
-from pkpd.streams import addresses, check_seed
+from pkpd.streams import check_seed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -291,8 +291,6 @@ class _OfRefits:
 
     def _refit(self, known: Recalled, data: Dataset) -> tuple[Descent, str, str]:
         population = known.of(data)
-        # In an order of their own, so that the order in the file does not count.
-        population = population.take(np.argsort(addresses(population.problem.subjects), kind="stable"))
         ends = [*self._ends(known, population)]
         best = min(ends, key=lambda end: (not end.settled, end.point.objective))
         return best, *judged(known, best)

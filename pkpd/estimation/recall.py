@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,13 @@ from pkpd.estimation.saem import SAEM
 from pkpd.likelihood import Feature, make_problem
 from pkpd.likelihood.population import Population
 from pkpd.model import Model
+from pkpd.streams import addresses
 
 if TYPE_CHECKING:
     from pkpd.data import Dataset
     from pkpd.estimation.fit import Fit
 
-__all__ = ["Recalled", "estimator_of", "recall"]
+__all__ = ["Recalled", "can_be_recalled", "estimator_of", "recall"]
 
 _ESTIMATORS: tuple[type[PopulationEstimator | SAEM], ...] = (FO, FOCE, Laplace, Quadrature, SAEM)
 #: What an objective by quadrature may take in the place of SAEM's: nodes along a random effect, and for all people.
@@ -67,8 +68,13 @@ class Recalled:
     note: str = ""
 
     def of(self, data: Dataset) -> Population:
-        """Give the same model with other data."""
-        return _population(self.fit, self.estimator, data)
+        """Give the same model with other data, the subjects in an order of their own."""
+        return _in_own_order(_population(self.fit, self.estimator, data))
+
+    def in_own_order(self) -> Recalled:
+        """Give the same with the subjects in an order that the file does not change: nor do sums, to the last bit."""
+        population = _in_own_order(self.population)
+        return replace(self, population=population, objective=self.outer(population)(self.x).objective)
 
     def outer(self, population: Population | None = None) -> Outer:
         """Give the objective, of these data or of others."""
@@ -108,6 +114,11 @@ class Recalled:
         whole = np.eye(len(self.x))
         whole[np.ix_(free, free)] = 2 * known.r
         return whole, slopes
+
+
+def can_be_recalled(estimator: object) -> bool:
+    """Whether fits by an estimator can be recalled: they are of a population, and have an objective to be followed."""
+    return isinstance(estimator, _ESTIMATORS)
 
 
 def recall(fit: Fit, data: Dataset, where: str) -> Recalled:
@@ -172,6 +183,10 @@ def _population(fit: Fit, estimator: PopulationEstimator | SAEM, data: Dataset) 
     held = [name for output in model.outputs.values() for name in output.residual_names if name in fixed]
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in estimator.handles)
     return estimator.population(problem)
+
+
+def _in_own_order(population: Population) -> Population:
+    return population.take(np.argsort(addresses(population.problem.subjects), kind="stable"))
 
 
 def _exact(estimator: SAEM, population: Population, where: str) -> Quadrature:

@@ -331,18 +331,9 @@ def usual_variances(population: Population, z: np.ndarray) -> np.ndarray:
 
 def halton(count: int, dimensions: int) -> np.ndarray:
     """Give the first points (count, dimensions) of a Halton sequence in the unit cube, without its corner."""
-    found, number = np.empty((count, dimensions)), 2
-    for d in range(dimensions):
-        while any(number % p == 0 for p in range(2, int(number**0.5) + 1)):
-            number += 1
-        left, share = np.arange(1, count + 1), 1.0
-        found[:, d] = 0.0
-        while left.any():
-            share /= number
-            found[:, d] += share * (left % number)
-            left = left // number
-        number += 1
-    return found
+    from scipy.stats import qmc
+
+    return qmc.Halton(dimensions, scramble=False).fast_forward(1).random(count)
 
 
 def _is_sane(population: Population, group: Group) -> bool:

@@ -258,12 +258,15 @@ def _idle(population: Population, quantities: Quantities) -> list[Finding]:
     places += np.outer(np.arange(len(places)) // len(scan.population.problem.subjects) % 2, spread)
     crowd = scan.population.repeat(_PLACES)
     before, found = crowd.predicted(places), []
+    free = dict(zip(quantities.coordinates.names, quantities.coordinates.free, strict=True))
     for p in suspects:
         moved = places.copy()
         moved[:, at[p.name]] += 0.1 * max(1.0, abs(float(p.forward(p.typical)))) if p.transform == "none" else 0.1
         if not np.allclose(crowd.predicted(moved), before, rtol=_SILENT, atol=0.0, equal_nan=True):
             continue
-        estimated = [name for name, is_so in ((p.name, not p.fixed), (f"iiv.{p.name}", p.iiv > 0)) if is_so]
+        estimated = [name for name in (p.name, f"iiv.{p.name}") if free.get(name)]
+        if not estimated:
+            continue
         found.append(
             Finding(
                 code="idle",

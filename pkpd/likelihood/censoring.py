@@ -17,9 +17,11 @@ from pkpd.likelihood.standard import LOG_ROOT_2PI, Normal, StandardLaw
 
 __all__ = ["Jet", "interval_information", "log_interval", "log_point", "nonnegative", "ranged_information"]
 
-_NARROW = 1.0  # below, an interval's probability is integrated: the difference of tails would lose digits
+_NARROW = 1.0  # below, an interval's probability is integrated: derivatives of a difference of tails would lose digits
+_SLIM = 1e-3  # below, the difference itself would
+_FEW = 0.3  # below, few nodes have all digits
 _FAR = 3.0  # beyond, the information of what is seen only further out is a sum of its own
-_NODES, _WEIGHTS = (0.5 * x for x in np.polynomial.legendre.leggauss(16))
+_RULES = {count: tuple(0.5 * x for x in np.polynomial.legendre.leggauss(count)) for count in (6, 16)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +89,21 @@ def log_interval(
     order : int
         How many derivatives, 0 to 3.
     """
-    edges = _edges(law, (lower - m) / g, (upper - m) / g)
+    edges = _edges(law, (lower - m) / g, (upper - m) / g, _NARROW if order else _SLIM)
     jet = _along(edges.log, g, order, *_of_edges(edges, order))
     for k, d in enumerate((jet.d1, jet.d2, jet.d3), start=1):
         if d is not None:  # turned over, m stands for -m
             sign = np.stack([np.where(edges.turned, -1.0, 1.0), np.ones_like(g)], axis=1)
             for axis in range(1, k + 1):
                 d *= sign.reshape([-1] + [2 if a == axis else 1 for a in range(1, k + 1)])
-    narrow = np.flatnonzero(edges.narrow)
-    if narrow.size:
-        part = _integrated(law, lower[narrow], upper[narrow], m[narrow], g[narrow], order)
+    for count, narrow in ((6, edges.width < _FEW), (16, edges.width >= _FEW)):
+        rows = np.flatnonzero(edges.narrow & narrow)
+        if not rows.size:
+            continue
+        part = _integrated(law, lower[rows], upper[rows], m[rows], g[rows], order, *_RULES[count])
         for name in ("value", "d1", "d2", "d3"):
             if getattr(jet, name) is not None:
-                getattr(jet, name)[narrow] = getattr(part, name)
+                getattr(jet, name)[rows] = getattr(part, name)
     return jet
 
 
@@ -260,13 +264,15 @@ class _Edges:
     bend_a: np.ndarray
     bend_b: np.ndarray
     turned: np.ndarray
+    width: np.ndarray
     narrow: np.ndarray
 
 
-def _edges(law: StandardLaw, a: np.ndarray, b: np.ndarray) -> _Edges:
+def _edges(law: StandardLaw, a: np.ndarray, b: np.ndarray, least: float) -> _Edges:
     turned = a < -b
     a, b = np.where(turned, -b, a), np.where(turned, -a, b)
-    narrow = (b - a) * (1 + np.maximum(a, 0)) < _NARROW
+    width = (b - a) * (1 + np.maximum(a, 0))  # beside the length over which the density changes
+    narrow = width < least
     near, far = law.tail(a), law.tail(b)
     apart = np.where(narrow, -1.0, far.log - near.log)
     rest = np.exp(apart) / -np.expm1(apart)  # S(b) / P
@@ -289,6 +295,7 @@ def _edges(law: StandardLaw, a: np.ndarray, b: np.ndarray) -> _Edges:
         bend_a=a_bend,
         bend_b=(s_b - slope_b) * (s_b - 2 * slope_b) + s_bb,
         turned=turned,
+        width=width,
         narrow=narrow,
     )
 
@@ -314,17 +321,24 @@ def _of_edges(e: _Edges, order: int) -> tuple[tuple, tuple, tuple]:
 
 
 def _integrated(
-    law: StandardLaw, lower: np.ndarray, upper: np.ndarray, m: np.ndarray, g: np.ndarray, order: int
+    law: StandardLaw,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    m: np.ndarray,
+    g: np.ndarray,
+    order: int,
+    nodes: np.ndarray,
+    weights: np.ndarray,
 ) -> Jet:
     """Give the log probability of narrow intervals by Gauss-Legendre quadrature of the density.
 
     The derivatives of the log of an integral are joint cumulants of those of the log integrand.
     """
-    n, k = lower.size, _NODES.size
-    y = (0.5 * (lower + upper))[:, None] + (upper - lower)[:, None] * _NODES
+    n, k = lower.size, nodes.size
+    y = (0.5 * (lower + upper))[:, None] + (upper - lower)[:, None] * nodes
     jet = log_point(law, y.ravel(), np.repeat(m, k), np.repeat(g, k), order)
     top = jet.value.reshape(n, k).max(axis=1, keepdims=True)
-    share = _WEIGHTS * np.exp(jet.value.reshape(n, k) - top)
+    share = weights * np.exp(jet.value.reshape(n, k) - top)
     whole = share.sum(axis=1, keepdims=True)
     share = share / whole
     value = (top + np.log(whole))[:, 0] + np.log(upper - lower) - LOG_ROOT_2PI

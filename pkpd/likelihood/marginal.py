@@ -114,10 +114,7 @@ def laplace(
     gradient: bool = False,
     metric: np.ndarray | None = None,
 ) -> Marginal:
-    """Laplace's method with true second derivatives; arguments as for `foce`.
-
-    How the determinant bends follows from central differences of the second derivatives.
-    """
+    """Laplace's method with true second derivatives; arguments as for `foce`."""
     prior = Prior.at(population, x)
     modes = find_modes(population, prior.z, prior.precision, start, metric)
     curved = population.curvature(modes.at)
@@ -127,15 +124,7 @@ def laplace(
     if not gradient:
         return Marginal(each=each, modes=modes, bent=true)
     inverse = np.linalg.inv(true)
-    bend = np.empty_like(modes.at.w)
-    for k in range(bend.shape[1]):
-        sides = []
-        for sign in (1.0, -1.0):
-            w = modes.at.w.copy()
-            w[:, k] += sign * _BEND
-            there = population.curvature(population.slopes(w, order=2)).hessian
-            sides.append(np.einsum("wi,swv,vj->sij", to_effect, there, to_effect))
-        bend[:, k] = np.einsum("sij,sji->s", inverse, sides[0] - sides[1]) / (2 * _BEND)
+    bend = _bend(population, modes.at, inverse)
     return _with_slopes(population, prior, each, modes, curved.hessian, inverse, bend)
 
 
@@ -226,8 +215,29 @@ def conditional(population: Population) -> Callable[..., Marginal]:
     return laplace if population.density.residuals.discrete.any() else foce
 
 
-#: Step of the differences of second derivatives.
-_BEND = 1e-3
+#: Step of second differences of slopes, in standard deviations of the random effects given the data.
+_BEND = 0.05
+
+
+def _bend(population: Population, at: Slopes, inverse: np.ndarray) -> np.ndarray:
+    """Give the derivatives of log |H| by the arguments, (S, W), where H are second derivatives in the effects.
+
+    With the inverse of H the product of L and L', it is the sum over the columns of L of the second derivatives along
+    them, of the slopes: of exact first derivatives, extrapolated, and as many of them as there are random effects.
+    """
+    sound = np.asarray(np.isfinite(inverse).all(axis=(1, 2)))
+    safe = np.where(sound[:, None, None], inverse, np.eye(inverse.shape[1]))
+    values, vectors = np.linalg.eigh(safe)
+    ways = np.sqrt(np.maximum(values, 0.0))[:, None, :] * vectors
+    bend = np.where(sound, 0.0, np.nan)[:, None] * np.ones_like(at.w)
+    for k in range(ways.shape[2]):
+        way, found = ways[:, :, k] @ population.effects.to_effect.T, []
+        for step in (2 * _BEND, _BEND):
+            up, down = (population.slopes(at.w + sign * step * way, order=1).gradient for sign in (1.0, -1.0))
+            with np.errstate(invalid="ignore"):
+                found.append((up - 2 * at.gradient + down) / step**2)
+        bend += (4 * found[1] - found[0]) / 3
+    return bend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

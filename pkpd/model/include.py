@@ -62,7 +62,7 @@ def _part(
 ) -> Parts | None:
     row.needed("model", 'Say which model: ketamine = "ketamine_kamp2020".')
     model_name = row.text("model")
-    fixed, outputs = row.flag("fixed"), row.flag("outputs", True)
+    fixed, outputs, varies = row.flag("fixed"), row.flag("outputs", True), row.flag("variability", True)
     values, wiring = row.table("set"), row.table("needs")
     if not row.fine:
         return None
@@ -83,10 +83,20 @@ def _part(
             p,
             typical=float(values.get(key, p.typical)),
             fixed=p.fixed or fixed,
+            iiv=p.iiv if varies else 0.0,
+            iov=p.iov if varies else 0.0,
+            fixed_iiv=varies and (p.fixed_iiv or (fixed and p.iiv > 0)),
+            fixed_iov=varies and (p.fixed_iov or (fixed and p.iov > 0)),
             source=p.source or parts["reference"],
         )
         for key, p in parts["parameters"].items()
     }
+    blocks = tuple(replace(block, fixed=block.fixed or fixed) for block in parts["blocks"]) if varies else ()
+    blocked = {name for block in blocks for name in block.parameters}
+    parameters = {
+        key: replace(p, fixed_iiv=False, fixed_iov=False) if key in blocked else p for key, p in parameters.items()
+    }
+    parts["blocks"] = blocks
     constants = {key: replace(c, value=float(values.get(key, c.value))) for key, c in parts["constants"].items()}
     parts = explicit_units({**parts, "parameters": parameters, "constants": constants})
     parts = in_time_unit(parts, host["time_unit"], CONVERSION)

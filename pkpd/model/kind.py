@@ -157,8 +157,8 @@ class Score(Kind):
     def words(self) -> str:
         """The law in words and numbers."""
         name = {"logit-normal": "coarsened logit-normal", "normal": "coarsened normal"}.get(self.law, self.law)
-        shown = f"precision {self.precision:g}" if self.law == "beta" else f"SD {self.sd:g}"
-        shown += "".join(f", {100 * getattr(self, end):g} % at the {end}" for end in ("floor", "ceiling")
+        shown = f"precision {self.precision:.4g}" if self.law == "beta" else f"SD {self.sd:.4g}"
+        shown += "".join(f", {100 * getattr(self, end):.3g} % at the {end}" for end in ("floor", "ceiling")
                          if getattr(self, end) > 0)  # fmt: skip
         latent = f"; equations on the {'probit' if self.law == 'bounded integer' else 'logit'} scale"
         return f"score {self.lower:g} to {self.upper:g} in steps of {self.step:g}, {name}, {shown}" + latent * (
@@ -288,8 +288,8 @@ class Count(Kind):
         """The law in words and numbers."""
         shown = "Poisson count"
         if self.dispersion is not None:
-            shown = f"negative binomial count, dispersion {self.dispersion:g}"
-        return shown + (f", {100 * self.zeros:g} % more zeros" if self.zeros else "")
+            shown = f"negative binomial count, dispersion {self.dispersion:.4g}"
+        return shown + (f", {100 * self.zeros:.3g} % more zeros" if self.zeros else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pkpd.model import Model
     from pkpd.reporting.content import Section
 
-__all__ = ["Held", "Reference", "compare", "findings", "section", "summary"]
+__all__ = ["Held", "Reference", "compare", "estimable", "findings", "section", "summary"]
 
 _COLUMNS = {
     "value": "estimate of {}",
@@ -100,10 +100,15 @@ class Held:
         return f"{self.what} is {self.ours:.6g}, reference {self.theirs:.10g} (allowed: {self.allowed:.2g})"
 
 
+def estimable(model: Model) -> list[str]:
+    """Give the names of what a fit of the model may estimate."""
+    return [*model.parameters, *(n for o in model.outputs.values() for n in o.residual_names), *model.variance_names]
+
+
 def findings(references: Sequence[Reference], model: Model, *, alone: bool) -> list[Finding]:
     """Everything that is wrong with what a plan holds a fit to; `alone`: each subject has a fit of its own."""
     found: list[Finding] = []
-    names = [*model.parameters, *(n for o in model.outputs.values() for n in o.residual_names), *model.variance_names]
+    names = estimable(model)
     for number, one in enumerate(references, start=1):
         where = f"fit.toml, [[reference]] {number}"
         if not one.named and one.objective is None and one.marginal is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pkpd.errors import Finding, FitFileError, PkpdError, raise_all, suggestion
-from pkpd.project.references import Reference, compare, findings, section, summary
+from pkpd.project.references import Reference, compare, estimable, findings, section, summary
 from pkpd.project.strict import read_table
+from pkpd.project.truth import Truth
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,8 +63,13 @@ class SinglePlan:
         Starting values by parameter, where they are not the model's; names with a point are quoted: ``"iiv.cl"``.
     fixed
         Parameters that are not estimated.
+    intervals
+        ``"profile"`` or ``"wald"``: how the confidence intervals of a population fit are made. Left out, they are
+        profile intervals where there are fewer than 30 subjects.
     reference
         Numbers from elsewhere that the fit is held to.
+    truth
+        Says that the data were simulated, and from what.
     """
 
     title: str
@@ -74,7 +80,9 @@ class SinglePlan:
     text: str = ""
     start: dict[str, float] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    intervals: Literal["", "wald", "profile"] = ""
     reference: tuple[Reference, ...] = ()
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +124,19 @@ class Single:
     def check(self) -> None:
         """Raise what is wrong before anything is fitted."""
         from pkpd.estimation import Individual
+        from pkpd.estimation.recall import can_be_recalled
         from pkpd.likelihood import make_problem
 
         model = self.model()
+        if self.plan.intervals == "profile" and not can_be_recalled(self.estimator):
+            raise FitFileError(
+                f"{self.plan.estimator['name']} has no objective of a population that could be profiled.",
+                where="fit.toml, intervals",
+                expected='"wald", or an estimator of a population: FO, FOCE, Laplace, Quadrature or SAEM.',
+                remedy="Leave out `intervals`.",
+            )
         raise_all_if_any(findings(self.plan.reference, model, alone=isinstance(self.estimator, Individual)))
+        raise_all_if_any(self.plan.truth.findings(estimable(model)) if self.plan.truth else [])
         make_problem(model, self.data())
 
     @property
@@ -144,18 +161,37 @@ class Single:
 
         if progress is not None:
             progress("fitting", 0, 1)
-        found = self.refit()
+        found = self._with_intervals(self.refit(), progress)
         held = compare(found, self.plan.reference)
         content = describe(found)
         opening = [
-            Paragraph(text) for text in (f"**{self.plan.question}**" if self.plan.question else "", self.plan.text)
+            Paragraph(text)
+            for text in (
+                f"**Simulated data.** {self.plan.truth.label}" if self.plan.truth else "",
+                f"**{self.plan.question}**" if self.plan.question else "",
+                self.plan.text,
+            )
         ]
         first = content.sections[0]
         first = replace(first, blocks=(*(p for p in opening if p.text), *first.blocks))
         beside = (section(self.plan.reference, held),) if held else ()
+        beside += (self.plan.truth.section(found),) if self.plan.truth else ()
         content = replace(content, title=self.plan.title, sections=(first, *beside, *content.sections[1:]))
         said = "\n".join(filter(None, (self.plan.title, str(found), summary(held))))
         return found.tree.copy(), content, said
+
+    def _with_intervals(self, found: Fit, progress: Progress | None) -> Fit:
+        """Put profile intervals in the place of Wald's, if they are asked for or people are few."""
+        from pkpd.estimation.few import FEW, is_wald, people
+        from pkpd.estimation.intervals import with_profiles
+        from pkpd.estimation.recall import can_be_recalled
+
+        able, asked = can_be_recalled(self.estimator), self.plan.intervals
+        if asked == "wald" or not able or not (asked or (people(found) < FEW and is_wald(found))):
+            return found
+        if progress is not None:
+            progress("profile intervals", 0, 1)
+        return with_profiles(found, self.data(), level=getattr(self.estimator, "level", 0.95))
 
     def misses(self, tree: xr.DataTree) -> list[str]:
         """Say which reference numbers a result does not reproduce."""

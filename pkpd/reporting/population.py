@@ -40,6 +40,7 @@ def objective_table(fit: Fit) -> Table:
     )
 
 
+_FROM_PRIORS = Column(name="from priors", unit="%", decimals=0)
 _SCALES = {"log": "log-normal", "none": "normal", "logit": "logit-normal"}
 
 
@@ -66,14 +67,16 @@ def estimates(fit: Fit) -> Section:
     """Give the section of estimates: typical values, variability, residual error."""
     sorted_ = parts(fit)
     level = str(fit.attrs["interval"]).split(" %")[0]
-    blocks = [_estimates("typical", "Typical values.", sorted_.typical, level, {})]
+    blocks = [_estimates("typical", "Typical values.", sorted_.typical, level, {}, priors=sorted_.with_priors)]
     for kind, title in (("iiv", "Variability between people."), ("iov", "Variability between occasions.")):
         mine = tuple(spread for spread in sorted_.variability if spread.kind == kind)
         if mine:
-            blocks.append(_variability(kind, title, mine, level))
+            blocks.append(_variability(kind, title, mine, level, sorted_.with_priors))
     epsilon = {row.name: sorted_.epsilon.get(row.name.rpartition(".")[0]) for row in sorted_.residual}
     said = tuple(_typeset(text) for text in remarks(fit, sorted_))
-    blocks.append(_estimates("residual", "Residual error.", sorted_.residual, level, epsilon, said))
+    blocks.append(
+        _estimates("residual", "Residual error.", sorted_.residual, level, epsilon, said, priors=sorted_.with_priors)
+    )
     return Section(title="Estimates", blocks=tuple(blocks))
 
 
@@ -84,6 +87,8 @@ def _estimates(
     level: str,
     epsilon: dict[str, float | None],
     notes: tuple[str, ...] = (),
+    *,
+    priors: bool = False,
 ) -> Table:
     columns = [
         Column(name="parameter", kind="name"),
@@ -95,6 +100,8 @@ def _estimates(
         Column(name=f"{level} % CI"),
         Column(name="start"),
     ]
+    if priors:
+        columns.append(_FROM_PRIORS)
     if epsilon:
         columns.append(Column(name="ε-shrinkage", unit="%", decimals=1))
     cells = []
@@ -103,6 +110,7 @@ def _estimates(
         cells.append(
             (
                 row.name, row.label, row.value, row.unit, row.se, row.rse, _interval(row.lower, row.upper), row.initial,
+                *((_share(row),) if priors else ()),
                 *((None if shrunk is None else 100 * shrunk,) if epsilon else ()), row.note,
             )
         )  # fmt: skip
@@ -110,13 +118,14 @@ def _estimates(
     return Table(name=name, caption=caption, columns=tuple(columns), rows=tuple(cells), notes=notes)
 
 
-def _variability(name: str, caption: str, rows: tuple[Spread, ...], level: str) -> Table:
+def _variability(name: str, caption: str, rows: tuple[Spread, ...], level: str, priors: bool) -> Table:
     greek = "η" if name == "iiv" else "κ"
     cells = [
         (
             spread.who, size_in_words(spread), _interval(spread.lower, spread.upper), spread.estimate.value,
             spread.estimate.se, spread.estimate.rse, _interval(spread.estimate.lower, spread.estimate.upper),
-            spread.estimate.initial, _range(spread.shrinkage), _range(spread.shrinkage_variance), spread.estimate.note,
+            spread.estimate.initial, *((_share(spread.estimate),) if priors else ()),
+            _range(spread.shrinkage), _range(spread.shrinkage_variance), spread.estimate.note,
         )
         for spread in rows
     ]  # fmt: skip
@@ -129,11 +138,17 @@ def _variability(name: str, caption: str, rows: tuple[Spread, ...], level: str) 
         Column(name="RSE", unit="%", digits=3),
         Column(name=f"{level} % CI"),
         Column(name="start"),
+        *((_FROM_PRIORS,) if priors else ()),
         Column(name=f"{greek}-shrinkage, SD", unit="%", decimals=1),
         Column(name=f"{greek}-shrinkage, variance", unit="%", decimals=1),
         Column(name="", kind="name"),
     )
     return Table(name=f"between_{name}", caption=caption, columns=columns, rows=tuple(cells))
+
+
+def _share(row: Estimate) -> float | None:
+    """Percent of the information that is due to priors."""
+    return 100 * row.prior_share if np.isfinite(row.prior_share) else None
 
 
 def _typeset(text: str) -> str:

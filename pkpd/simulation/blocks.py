@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import MismatchError, SolveError
-from pkpd.likelihood.discrete import Discrete
 from pkpd.simulation.arms import Plan
 from pkpd.simulation.setting import Setting
 
@@ -126,9 +125,7 @@ def compute_blocks(
                 of = [setting.predicted.index(name) for name in setting.observer.outputs]
                 who = range(draws.start, draws.stop), range(subjects.start, subjects.stop)
                 drawn = setting.observer.draw(values[..., of], *who)
-            for o, name in enumerate(setting.predicted):
-                if name in setting.model.outputs:
-                    values[..., o] = Discrete.expectation(setting.model.outputs[name], values[..., o])
+            _expect(values, setting)
             _check_finite(values, setting, draws, subjects)
             if drawn is not None:
                 values = np.concatenate([values, drawn], axis=-1)
@@ -137,6 +134,16 @@ def compute_blocks(
             done += block.people
             if on_progress is not None:
                 on_progress(done, total)
+
+
+def _expect(values: np.ndarray, setting: Setting) -> None:
+    """Put expectations in the place of predictions, (A, d, n, T, O), of outputs that are no measured amounts."""
+    outputs = {o: setting.model.outputs.get(name) for o, name in enumerate(setting.predicted)}
+    for o, output in outputs.items():
+        if output is not None and output.kind is not None:
+            from pkpd.likelihood.discrete import Discrete
+
+            values[..., o] = Discrete.expectation(output, values[..., o])
 
 
 class _Tables:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BETWEEN_SUBJECTS = "between-subject variability"
 PARAMETERS = "parameter uncertainty"
+RESIDUAL = "residual error"
 NONE = "none"
 
 

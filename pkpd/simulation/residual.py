@@ -2,27 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.data import read_data
-from pkpd.errors import SolveError, UsageError
+from pkpd.errors import Finding, MismatchError, SolveError, UsageError, raise_all
 from pkpd.likelihood import Prediction, Problem, make_problem
+from pkpd.likelihood.discrete import Discrete, Levels
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.redraw import simulate_population
 from pkpd.streams import check_seed
 
 if TYPE_CHECKING:
-    from pkpd.model import Model
+    from pkpd.model import Model, Output
     from pkpd.simulation.covariates import Covariates
 
-__all__ = ["Observer", "observer"]
+__all__ = ["Observer", "check_drawable", "observer", "stand_in"]
 
 SUFFIX = "_observed"
-RESIDUAL = "residual error"
+
+
+def stand_in(output: Output) -> float:
+    """Give a value that an observation of an output may have, until it is drawn."""
+    law = Discrete.of(output, {name: k for k, name in enumerate(output.residual_names)})
+    return 1.0 if law is None else float(law.levels[0]) if isinstance(law, Levels) else 0.0
+
+
+def check_drawable(model: Model, outputs: Iterable[str], where: str) -> None:
+    """Refuse outputs whose observations no law can draw.
+
+    Raises
+    ------
+    MismatchError
+        One has no residual error, or is an event or a likelihood of its own.
+    """
+    found = []
+    for output in (model.outputs[name] for name in outputs if name in model.outputs):
+        law = Discrete.of(output, {name: k for k, name in enumerate(output.residual_names)})
+        if law is not None and not law.draws:
+            found.append((f"`{output.name}` cannot be drawn: {output.law}.", "Leave this output out."))
+        elif law is None and not output.residual_names:
+            found.append(
+                (f"`{output.name}` has no residual error.", f"Give add, prop or log to [outputs] {output.name}.")
+            )
+    if found:
+        raise_all(
+            MismatchError,
+            [
+                Finding(
+                    code="no error",
+                    where=where,
+                    what=what,
+                    expected="Outputs whose law says how observations scatter around predictions.",
+                    remedy=remedy,
+                )
+                for what, remedy in found
+            ],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +143,7 @@ class Observer:
             raise SolveError(
                 f"`{self.outputs[output]}` is {f[at]:g}, where nothing can be observed under its residual error.",
                 where=f"simulate(residual=True), subject {subjects[subject] + 1}",
-                expected="Predictions that the law allows: above 0 for a log-normal error.",
+                expected="Predictions that the law allows: above 0 for a log-normal error, in the range of a score.",
                 remedy="Leave these times out (a log-normal error allows no prediction of 0), or give the output "
                 "another error.",
             )
@@ -128,22 +167,21 @@ def observer(
     Raises
     ------
     UsageError
-        There is no seed; nothing among `observed` is an output, or one has no residual error; or residual SDs are
-        correlated with parameters.
+        There is no seed; nothing among `observed` is an output; or residual SDs are correlated with parameters.
+    MismatchError
+        An output has no law to draw from.
     """
     from pkpd.estimation.population import population_of
 
     where = "simulate(residual=True)"
     seed = check_seed(seed, why="residual error is drawn at random")
     outputs = tuple(name for name in observed if name in model.outputs)
-    without = [name for name in outputs if not model.outputs[name].residual_names]
-    if not outputs or without:
+    if not outputs:
         raise UsageError(
-            f"`{without[0]}` has no residual error." if without else "No output is simulated.",
-            where=where,
-            expected="Outputs with a residual error.",
-            remedy=f"Give add, prop or log to [outputs] {without[0]}." if without else "Name one in observe.",
-        )
+            "No output is simulated.", where=where, expected="Outputs, which are what is observed.",
+            remedy="Name one in observe.",
+        )  # fmt: skip
+    check_drawable(model, outputs, where)
     for block in model.blocks:
         own = [name for name in block.parameters if name in outputs]
         if block.kind == "iiv" and own and len(own) < len(block.parameters):
@@ -163,7 +201,7 @@ def observer(
     table: Mapping[str, Any] = {
         "ID": ["1"] * (records * len(outputs)),
         "TIME": np.repeat(np.arange(records, dtype=float), len(outputs)),
-        "DV": np.ones(records * len(outputs)),
+        "DV": [stand_in(model.outputs[name]) for name in outputs] * records,
         "DVID": list(outputs) * records,
     }
     own = {**covariates.shared, **{name: float(values[0]) for name, values in covariates.each.items()}}

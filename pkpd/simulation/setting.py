@@ -12,14 +12,14 @@ from pkpd import __version__
 from pkpd.errors import UsageError
 from pkpd.model.mixture import MIXNUM
 from pkpd.simulation.arms import Plan, lay_out, read_arms, read_times
-from pkpd.simulation.cohort import NONE, Cohort, gather
+from pkpd.simulation.cohort import NONE, RESIDUAL, Cohort, gather
 from pkpd.simulation.covariates import read_covariates, with_classes
-from pkpd.simulation.residual import RESIDUAL, Observer, observer
 
 if TYPE_CHECKING:
     from pkpd.data import Regimen
     from pkpd.engine.program import Program
     from pkpd.model import Model
+    from pkpd.simulation.residual import Observer
     from pkpd.simulation.source import Source
 
 DIMS = ("arm", "draw", "subject", "time")
@@ -188,6 +188,8 @@ def prepare(
         )
     seen = None
     if residual:
+        from pkpd.simulation.residual import observer
+
         seen = observer(model, tuple(program.observables), people, arms=len(arms), times=len(when), seed=seed)
     cohort = gather(
         model, source.typical, n=n, seed=seed, uncertainty=uncertainty, variability=variability, covariates=people

@@ -28,6 +28,7 @@ from tests.benchmarks.plain import Person, fit_plain
 __all__ = ["CASES", "populations"]
 
 _THEOPHYLLINE = Path(__file__).parents[2] / "fits" / "theophylline_individual" / "data.csv"
+_SCORES = Path(__file__).parents[2] / "fits" / "ketamine_fatigue_virtual"
 _ABSORBED = """
 title = "{title}"
 
@@ -91,7 +92,7 @@ class Case:
     Parameters
     ----------
     model : str
-        Its text; "" for theophylline.
+        Its text; "" for theophylline, "scores" for the simulated trial of ten people.
     people : int
     times : array of float
         Of observation, in h, of every output; 100 mg at time 0.
@@ -112,6 +113,7 @@ CASES: dict[str, Case] = {
     "eighty": Case(model=_ONE, people=80, times=np.linspace(0.5, 36, 19), estimator=pkpd.FOCE()),
     "effect": Case(model=_EFFECT, people=32, times=_FEW, estimator=pkpd.FOCE()),
     "effect_saem": Case(model=_EFFECT, people=32, times=_FEW, estimator=pkpd.SAEM(seed=1)),
+    "scores": Case(model="scores", people=10, times=np.zeros(0), estimator=pkpd.Laplace()),
     "thousand": Case(model=_TWO, people=1000, times=_TEN, estimator=pkpd.FOCE()),
 }
 
@@ -142,6 +144,10 @@ def observed(model: pkpd.Model, people: int, times: np.ndarray, seed: int = 1) -
 
 def posed(case: Case) -> tuple[pkpd.Model, Dataset, dict[str, float]]:
     """Give model, data and start of a case."""
+    if case.model == "scores":
+        data = read_data(_SCORES / "data.csv", units={"TIME": "h", "AMT": "mg", "WT": "kg"})
+        start = {"base": 55, "strength": 30, "strength_m": 5, "mtt": 33, "course.size": 0.25, "course.second": 0.9}
+        return pkpd.load(_SCORES / "model.toml"), data, start
     if case.model:
         model = pkpd.Model(case.model)
         return (

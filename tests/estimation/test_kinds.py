@@ -146,6 +146,15 @@ def test_residuals_of_a_score_are_standard_normal():
     np.testing.assert_array_equal(records["RQR"], again)
 
 
+def test_scores_at_the_ends_are_told():
+    model = model_of("score = { lower = 0, upper = 4, scale = 'latent', sd = 1.5 }")
+    data = drawn(model, people=30)
+    fit = pkpd.fit(model, data, pkpd.Laplace(max_iterations=0, covariance=None))
+    dv = data.observations["DV"]
+    lowest, highest = (f"{100 * (dv == end).mean():.3g} % are {end}" for end in (0, 4))
+    assert f"Of 150 scores of y {lowest} (" in str(fit.attrs["notes"]) and f"{highest} (" in str(fit.attrs["notes"])
+
+
 def test_probabilities_lack_no_constant():
     model = model_of(KINDS["levels"])
     fit = pkpd.fit(model, drawn(model), pkpd.Laplace(max_iterations=0, covariance=None))

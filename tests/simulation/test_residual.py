@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import pkpd
-from pkpd.errors import SolveError, UsageError
+from pkpd.errors import MismatchError, SolveError, UsageError
 
 MODEL = pkpd.load("theophylline_boeckmann1994")
 ARMS = {"once": "320 mg oral", "half": "160 mg oral"}
@@ -108,7 +108,7 @@ def test_classes_of_a_mixture_do_not_stand_in_the_way() -> None:
 def test_what_cannot_be_observed() -> None:
     with pytest.raises(UsageError, match=r"There is no seed(.|\n)*residual error is drawn"):
         simulate(MODEL, n=None, variability=None, seed=None)
-    with pytest.raises(UsageError, match="`cp` has no residual error"):
+    with pytest.raises(MismatchError, match="`cp` has no residual error"):
         simulate(with_error())
     with pytest.raises(UsageError, match="No output is simulated"):
         simulate(MODEL, observe="depot")

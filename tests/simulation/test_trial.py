@@ -8,6 +8,7 @@ from scipy import stats
 
 import pkpd
 from pkpd.errors import DataError, MismatchError, UsageError
+from pkpd.reporting.report import describe
 
 K, V = 0.01, 20.0
 
@@ -278,8 +279,41 @@ def test_what_is_simulated_can_be_fitted() -> None:
         estimate, se = (float(table_[what].sel(parameter=name)) for what in ("value", "se"))
         assert abs(estimate - true) < 4 * se, name
     assert set(fit.records["ARM"].values) == {"drug", "placebo"} and set(fit.records["SEQUENCE"].values) == {"DP", "PD"}
+    (records,) = [
+        b for section in describe(fit).sections for b in section.blocks if getattr(b, "name", "") == "records"
+    ]
+    assert [column.name for column in records.columns][:5] == ["ID", "ARM", "SEQUENCE", "PERIOD", "OCC"]
     again = crossover().simulate(fit, seed=2)
     assert f"fit: {fit.attrs['estimator']}" in again.notes[0]
+
+
+def test_power_of_a_crossover_is_that_of_the_noncentral_t() -> None:
+    """Half the period differences of two sequences: variance 2 (iov + residual) within, a t-test with n - 2 df."""
+    model = pkpd.Model(
+        """
+        [parameters]
+        base = { typical = 60, unit = "1", transform = "none", iiv = 225, iov = 25 }
+        [covariates]
+        TREATED = { reference = 0 }
+        [dynamics]
+        equations = "score = base - 12 * TREATED"
+        [outputs]
+        score = { unit = "1", add = 8 }
+        """
+    )
+    trial = crossover(
+        arms={"drug": "no dose", "placebo": "no dose"}, n=5, visits={"score": ["day 3"]},
+        covariates={"TREATED": {"arm": {"drug": 1, "placebo": 0}}},
+    )  # fmt: skip
+    times = 600
+    found = 0
+    for replicate in range(1, times + 1):
+        y = trial.simulate(model, seed=1, replicate=replicate).observations["DV"].reshape(10, 2)
+        difference = y[:, 0] - y[:, 1]
+        found += stats.ttest_ind(difference[:5], difference[5:]).pvalue < 0.05
+    apart, critical = 24 / np.sqrt(2 * (25 + 64) * 2 / 5), stats.t.ppf(0.975, 8)
+    power = stats.nct.sf(critical, 8, apart) + stats.nct.cdf(-critical, 8, apart)
+    assert abs(found / times - power) < 4.5 * np.sqrt(power * (1 - power) / times)
 
 
 def test_a_model_without_random_effects_still_has_residual_errors() -> None:
@@ -384,3 +418,50 @@ def test_text_that_is_no_trial(text: str, message: str) -> None:
         pkpd.Trial.read(text)
     with pytest.raises(DataError, match="cannot be read"):
         pkpd.Trial.read("nowhere.toml")
+
+
+# --------------------------------------------------------------------------------------------------- other kinds
+
+
+def with_kind(kind: str) -> pkpd.Model:
+    return pkpd.Model(
+        f"""
+        [parameters]
+        level = {{ typical = 3, unit = "1", iiv = 0.04 }}
+        [dynamics]
+        equations = "y = level"
+        [outputs]
+        y = {{ unit = "1", {kind} }}
+        """
+    )
+
+
+def group(n: int, **changed) -> pkpd.Trial:
+    given = {"arms": {"all": "no dose"}, "sequences": {"one": ("all",)}, "n": n, "visits": {"y": [0, 1]}}
+    return pkpd.Trial(**{**given, **changed})
+
+
+def test_counts_and_scores_are_drawn_by_their_laws() -> None:
+    number = 4000
+    y = group(number).simulate(with_kind("count = true"), seed=1).observations["DV"].reshape(number, 2)
+    assert (y == np.round(y)).all() and y.min() >= 0
+    mean = 3 * np.exp(0.02)
+    between = mean**2 * (np.exp(0.04) - 1)  # Poisson around log-normal means: variance is mean + that of the means
+    assert abs(y.mean() - mean) < 4.5 * np.sqrt((mean / 2 + between) / number)
+    assert abs(np.cov(y.T)[0, 1] - between) < 4.5 * (mean + between) / np.sqrt(number)
+    score = with_kind("score = { lower = 1, upper = 7 }")
+    y = group(number).simulate(score, seed=1).observations["DV"]
+    assert set(y) == {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0}
+    # The expectation of simulate() and the mean of what is drawn are one number.
+    sim = pkpd.simulate(score, pkpd.Regimen(()), times=[1], n=number, seed=2, residual=True)
+    wanted = float(sim["y"].mean())
+    assert abs(y.mean() - wanted) < 4.5 * np.sqrt(2) * y.std() / np.sqrt(number)
+    seen = sim["y_observed"].values
+    assert set(seen.ravel()) <= set(range(1, 8)) and abs(seen.mean() - wanted) < 4.5 * seen.std() / np.sqrt(number)
+
+
+def test_what_no_law_can_draw() -> None:
+    with pytest.raises(MismatchError, match="`y` cannot be drawn: time to event"):
+        group(3).simulate(with_kind("event = true"), seed=1)
+    with pytest.raises(MismatchError, match="`y` is a score"):
+        group(3, lloq={"y": 2.0}).simulate(with_kind("score = { lower = 1, upper = 7 }"), seed=1)

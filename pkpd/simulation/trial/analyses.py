@@ -178,7 +178,8 @@ def crossover(
     trial : Trial
         What the arms are, and what the people are like: the effect is that of its arms in the typical person.
     output : str, optional
-        Whose effect is asked for; left out: the only one that the trial observes.
+        Whose effect is asked for; left out: the only one that the trial observes. The effect is on what the equations
+        give: for a score on a latent scale, on that scale.
     compare : (str, str), optional
         The two arms: the effect is the first less the second. Left out: the trial's two.
     times : sequence of float, optional

@@ -9,9 +9,10 @@ import numpy as np
 
 from pkpd import units
 from pkpd.data import Dataset, Evid
-from pkpd.errors import SolveError
+from pkpd.errors import MismatchError, SolveError
 from pkpd.likelihood import Observations, make_problem
 from pkpd.likelihood.redraw import simulate_population
+from pkpd.simulation.residual import check_drawable, stand_in
 from pkpd.simulation.source import read_source
 from pkpd.simulation.trial.rows import check_chance, keep, sealed, stayed, whole
 from pkpd.streams import check_seed
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate_trial"]
 
-#: Stands for an observation until it is drawn; any law can give it.
-_SOME = 1.0
-
 
 def simulate_trial(
     trial: Trial, given: Model | Fit, *, seed: int, replicate: int, uncertainty: bool, threads: int | None
@@ -39,7 +37,12 @@ def simulate_trial(
     data = whole(trial, seed, replicate)
     rows = np.flatnonzero(data.columns["EVID"] == Evid.OBSERVATION)
     columns = {name: column.copy() for name, column in data.columns.items()}
-    columns["DV"][rows], columns["MDV"][rows] = _SOME, 0
+    check_drawable(source.model, trial.visits, "Trial.simulate()")
+    _check_limits(trial, source.model)
+    for name in trial.visits:
+        own = rows[columns["DVID"][rows] == name]
+        columns["DV"][own] = stand_in(source.model.outputs[name]) if name in source.model.outputs else 0.0
+    columns["MDV"][rows] = 0
     data = replace(data, columns=columns)
     population = _population(source.model, data, threads)
     x = _outer(population, source, seed, replicate, uncertainty)
@@ -76,6 +79,18 @@ def _outer(population: Population, source: Source, seed: int, replicate: int, un
         for k, name in enumerate(population.effects.typical):
             x[k] = there.get(name, x[k])
     return x
+
+
+def _check_limits(trial: Trial, model: Model) -> None:
+    for name in trial.lloq:
+        kind = model.outputs[name].kind if name in model.outputs else None
+        if kind is not None:
+            raise MismatchError(
+                f"`{name}` is a {kind.key}, and has a limit of quantification.",
+                where="Trial.simulate(), lloq",
+                expected="Limits of measured amounts; the ends of a score are part of its law.",
+                remedy=f"Leave out the limit of {name}.",
+            )
 
 
 def _check_drawn(drawn: Observations) -> None:
