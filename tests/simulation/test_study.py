@@ -515,6 +515,7 @@ def _when(path: Path, pieces: int, do) -> threading.Thread:
 
 
 @needs_dask
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the library's own, when a connection is lost
 def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "_EVERY", 1)
