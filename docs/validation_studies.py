@@ -85,7 +85,7 @@ effect = { typical = -1, unit = "1", transform = "none" }
 TREATED = { reference = 0 }
 [dynamics]
 equations = '''
-vas = base + effect * TREATED
+vas = 100 / (1 + exp(-(base + effect * TREATED)))
 '''
 [outputs]
 vas = { unit = "1", score = { lower = 0, upper = 100, step = 1, sd = 0.6 } }
@@ -117,7 +117,8 @@ def turnover() -> tuple[pkpd.Trial, pkpd.Model]:
 def crossover() -> tuple[pkpd.Trial, pkpd.Model]:
     """Scores of ten people who get a drug and a placebo."""
     return pkpd.Trial(
-        arms={"drug": "no dose", "placebo": "no dose"}, sequences={"DP": ("drug", "placebo"), "PD": ("placebo", "drug")},
+        arms={"drug": "no dose", "placebo": "no dose"},
+        sequences={"DP": ("drug", "placebo"), "PD": ("placebo", "drug")},
         n=5, washout="2 weeks", visits={"vas": ["2 h", "day 1", "day 3"]},
         covariates={"TREATED": {"arm": {"drug": 1, "placebo": 0}}},
     ), pkpd.Model(SCORE)  # fmt: skip
