@@ -19,7 +19,7 @@ PART = re.compile(r"(<!-- from the code: (?P<name>\w+) -->\n).*?(<!-- end -->)",
 # Groups that no estimator of this version fills.
 NOT_YET = ("omega", "posterior", "sample_stats")
 # Groups that are no part of a fit, but results of their own.
-ELSEWHERE = ("information", "choice")
+ELSEWHERE = ("information", "choice", "study", "study_replicates", "study_tests")
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -79,10 +79,10 @@ def models() -> str:
 
 def commands() -> str:
     """Give every command with its options, from the docstrings that `--help` shows."""
-    from pkpd.cli import fits, models, simulate
+    from pkpd.cli import fits, models, simulate, study
 
     text = "\n"
-    for command in (simulate.simulate, models.models, fits.run, fits.check, fits.report, fits.new):
+    for command in (simulate.simulate, study.study, models.models, fits.run, fits.check, fits.report, fits.new):
         body, _, parameters = (inspect.getdoc(command) or "").partition("Parameters\n----------\n")
         parameters = re.split(r"\n(?:Returns|Raises|Notes|Examples)\n-+\n", parameters)[0]
         kinds = inspect.signature(command).parameters

@@ -1,4 +1,4 @@
-"""The command line: ``pkpd simulate | models | run | check | report | new``.
+"""The command line: ``pkpd simulate | study | models | run | check | report | new``.
 
 Exit codes: 0 when all is well, 1 when something given to a command is wrong (a model, a dose, a file), 2 when the
 command itself was written wrongly, 130 when Ctrl-C stopped it. An error is told in words; ``--debug`` adds the
@@ -30,10 +30,10 @@ def make_app() -> App:
     """Give the commands, with their options and help."""
     from cyclopts import App, Group
 
-    from pkpd.cli import fits, models, simulate
+    from pkpd.cli import fits, models, simulate, study
 
     app = App(name="pkpd", help=HELP, version=__version__, help_format="markdown", group_parameters=Group("Options"))
-    for command in (simulate.simulate, models.models, fits.run, fits.check, fits.report, fits.new):
+    for command in (simulate.simulate, study.study, models.models, fits.run, fits.check, fits.report, fits.new):
         app.command(command)
     return app
 
@@ -101,5 +101,5 @@ def _called(words: list[str]) -> str:
 
 
 def _help_of(words: list[str]) -> str:
-    known = ("simulate", "models", "run", "check", "report", "new")
+    known = ("simulate", "study", "models", "run", "check", "report", "new")
     return f"`pkpd {words[0]} --help` lists what it takes." if words and words[0] in known else "See `pkpd --help`."

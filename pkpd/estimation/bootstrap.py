@@ -16,6 +16,7 @@ import numpy as np
 
 from pkpd.errors import CannotFit, UsageError, suggestion
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.crew import crew_of, refuse_crew
 from pkpd.estimation.enlarge import dataset, draws_of, enlarged
 from pkpd.estimation.recall import Recalled, recall
 from pkpd.estimation.replicates import Refit, Replicate
@@ -85,6 +86,7 @@ def bootstrap(
     how: Bootstrap,
     *,
     interval: Literal["percentile", "bca"] | None = None,
+    workers: int = 1,
     checkpoint: str | Path | None = None,
 ) -> Fit:
     """Give a population fit with a bootstrap: the groups ``bootstrap``, ``posterior`` and ``sample_stats``.
@@ -101,6 +103,8 @@ def bootstrap(
     how : Bootstrap
     interval : "percentile" or "bca", optional
         Puts these intervals into ``estimates``, in place of what was there.
+    workers : int
+        Threads, each with a replicate of its own at a time. The numbers do not depend on it.
     checkpoint : path, optional
         A file that keeps what is done, written every few replicates. If it is there, the work goes on from it, and ends
         with the numbers of undisturbed work; more `draws` may be asked for then.
@@ -124,6 +128,7 @@ def bootstrap(
             expected='"percentile", "bca" or None.',
             remedy="Leave it out to keep the intervals of the fit.",
         )
+    refuse_crew(workers, "bootstrap")
     known = recall(fit, data, "bootstrap(fit, data)")
     hessian, slopes = known.curvature()
     # In an order of their own, so that the order in the file does not count.
@@ -141,7 +146,7 @@ def bootstrap(
     key = key_of("bootstrap 1", known, data.digest, options)
     kept = Checkpoint(path=Path(checkpoint), key=key) if checkpoint is not None else None
     done, stopped = in_turn(
-        range(how.draws), refit, Replicate, what="bootstrap", kept=kept,
+        range(how.draws), refit, Replicate, what="bootstrap", kept=kept, crew=crew_of(workers),
         enough=lambda done: sum(one.sound for one in done) >= 2,
     )  # fmt: skip
     groups = _groups(known, how, done, slopes, hessian, _strata(known, data, how))

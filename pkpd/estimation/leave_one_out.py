@@ -16,6 +16,7 @@ import numpy as np
 from pkpd.errors import CannotFit, UsageError
 from pkpd.estimation.beside import exactly
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.crew import crew_of, refuse_crew
 from pkpd.estimation.enlarge import dataset, enlarged
 from pkpd.estimation.recall import Recalled, recall
 from pkpd.estimation.replicates import FAILURES, SOUND, judged, search_again
@@ -50,7 +51,9 @@ class Left:
     message: str
 
 
-def leave_one_out(fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpoint: str | Path | None = None) -> Fit:
+def leave_one_out(
+    fit: Fit, data: Dataset, *, max_iterations: int = 200, workers: int = 1, checkpoint: str | Path | None = None
+) -> Fit:
     """Give a population fit with the fits without each subject in turn, in the group ``leave_one_out``.
 
     Each starts from the estimates of everybody. Ctrl-C ends the work with what is done.
@@ -63,6 +66,8 @@ def leave_one_out(fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpo
         What was fitted; the Fit keeps its digest only.
     max_iterations : int
         Of each fit.
+    workers : int
+        Threads, each with a subject of its own at a time. The numbers do not depend on it.
     checkpoint : path, optional
         A file that keeps what is done; the same call goes on from it, and ends with the same numbers.
 
@@ -90,6 +95,7 @@ def leave_one_out(fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpo
             expected="1 or more.",
             remedy="Leave it out for what is usual.",
         )
+    refuse_crew(workers, "leave_one_out")
     known = recall(fit, data, "leave_one_out(fit, data)").in_own_order()
     names = known.population.problem.subjects
     if len(names) < 3:
@@ -102,7 +108,8 @@ def leave_one_out(fit: Fit, data: Dataset, *, max_iterations: int = 200, checkpo
     work = _Work(known=known, hessian=known.curvature()[0], most=max_iterations)
     key = key_of("leave_one_out 1", known, data.digest, f"max_iterations={max_iterations}")
     kept = Checkpoint(path=Path(checkpoint), key=key) if checkpoint is not None else None
-    done, stopped = in_turn(range(len(names)), work, Left, what="leaving one out", kept=kept)
+    done, stopped = in_turn(range(len(names)), work, Left, what="leaving one out", kept=kept,
+                            crew=crew_of(workers))  # fmt: skip
     sound = [one for one in done if one.status in SOUND]
     if not sound:
         raise CannotFit(

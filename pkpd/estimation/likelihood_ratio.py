@@ -19,6 +19,7 @@ import numpy as np
 
 from pkpd.errors import MismatchError, UsageError
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.crew import crew_of, refuse_crew
 from pkpd.estimation.descend import Descent
 from pkpd.estimation.enlarge import dataset
 from pkpd.estimation.few import FEW, RATIO_OF_FEW
@@ -139,6 +140,7 @@ def compare(
     seed: int | None = None,
     null: Mapping[str, float] | None = None,
     max_iterations: int = 200,
+    workers: int = 1,
     checkpoint: str | Path | None = None,
 ) -> LikelihoodRatio:
     """Test a larger model against a smaller one that is a case of it.
@@ -161,6 +163,8 @@ def compare(
         negative is taken to be 0.
     max_iterations : int
         Of each fit.
+    workers : int
+        Threads, each with a data set of its own at a time. The numbers do not depend on it.
     checkpoint : path, optional
         A file that keeps what is done; the same call, or one with a larger `n`, goes on from it.
 
@@ -180,6 +184,7 @@ def compare(
         The checkpoint cannot be written, or belongs to other work.
     """
     _check(data, n, seed, max_iterations, checkpoint)
+    refuse_crew(workers, "compare")
     lies = nesting(small, large, null or {})
     if data is None:
         return _tested(small, large, lies, small.ofv - large.ofv, [])
@@ -207,7 +212,9 @@ def compare(
     key = {f"{name}{part}": value for part, one in zip(("", " of the larger"), keys, strict=True)
            for name, value in one.items()}  # fmt: skip
     kept = Checkpoint(path=Path(checkpoint), key=key) if checkpoint is not None else None
-    done, stopped = in_turn(range(n), work, Pair, what="drawing from the smaller model", kept=kept)
+    done, stopped = in_turn(
+        range(n), work, Pair, what="drawing from the smaller model", kept=kept, crew=crew_of(workers)
+    )
     return _counted(_tested(small, large, lies, statistic, notes, drawn=True), done, n if stopped else len(done))
 
 

@@ -22,6 +22,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]
     """
     began, lock, done, bar = time.perf_counter(), threading.Lock(), 0, None
     shown = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # else rich would count for nobody
+    shown = shown and threading.current_thread() is threading.main_thread()  # one of many says nothing of its own
 
     def step() -> None:
         nonlocal done, bar

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from pkpd.estimation.checkpoint import Checkpoint
+from pkpd.estimation.crew import Crew, one_by_one
 from pkpd.estimation.recall import Recalled
 from pkpd.progress import stages
 
@@ -18,6 +21,8 @@ __all__ = ["fingerprint", "in_turn", "key_of", "pack", "unpack"]
 
 #: Pieces between two writings of the checkpoint.
 _EVERY = 5
+#: Seconds after which a piece is written at once.
+_LONG = 30.0
 _PLAIN: dict[str, type] = {"int": int, "float": float, "str": str}
 
 
@@ -41,15 +46,18 @@ def in_turn(
     what: str,
     kept: Checkpoint | None = None,
     enough: Callable[[list[Piece]], bool] = bool,
+    crew: Crew = one_by_one,
 ) -> tuple[list[Piece], bool]:
-    """Do the pieces that are not done, one after the other; whether somebody stopped it.
+    """Do the pieces that are not done; whether somebody stopped it.
+
+    What is done when the work ends, in whatever way, is in the file.
 
     Parameters
     ----------
     numbers : sequence of int
         Which pieces.
     do : callable
-        Does one; what it gives depends on its number alone.
+        Does one; what it gives depends on its number alone. It can be pickled if the crew is a cluster.
     made : type
         What it gives.
     what : str
@@ -58,24 +66,27 @@ def in_turn(
         A file with what is done.
     enough : callable
         Whether what was done before Ctrl-C is worth giving; if not, the interruption goes on.
+    crew : callable
+        Who does them, see :mod:`pkpd.estimation.crew`.
     """
     done = {one.number: one for one in unpack(made, kept.load() if kept else None)}
-    stopped, unsaved = False, 0
+    todo = [number for number in numbers if number not in done]
+    stopped, unsaved, saved = False, 0, time.monotonic()
     try:
-        with stages() as advance:
-            for place, number in enumerate(numbers):
-                if number in done:
-                    continue
+        with stages() as advance, closing(crew(todo, do)) as pieces:
+            for place in range(len(numbers) - len(todo), len(numbers)):
                 advance(what, place, len(numbers))
-                done[number] = do(number)
+                piece = next(pieces)
+                done[piece.number] = piece
                 unsaved += 1
-                if kept and unsaved >= _EVERY:
+                if kept and (unsaved >= _EVERY or time.monotonic() - saved > _LONG):
                     kept.save(pack(done.values()))
-                    unsaved = 0
+                    unsaved, saved = 0, time.monotonic()
     except KeyboardInterrupt:
         stopped = True
-    if kept and unsaved:
-        kept.save(pack(done.values()))
+    finally:
+        if kept and unsaved:
+            kept.save(pack(done.values()))
     found = [done[number] for number in sorted(numbers) if number in done]
     if stopped and not enough(found):
         raise KeyboardInterrupt
