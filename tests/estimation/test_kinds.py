@@ -237,7 +237,7 @@ def test_simulations_stay_within_the_range():
 
 
 def test_a_written_model_reads_the_same():
-    for kind in (*KINDS.values(), "score = { lower = -3, upper = 3, step = 0.5 }", "event = true", "likelihood = true"):
+    for kind in (*KINDS.values(), "score = { lower = -3, upper = 3, step = 0.5 }", "likelihood = true"):
         model = model_of(kind)
         assert pkpd.Model(write(model)) == model
 

@@ -348,6 +348,8 @@ def test_doses_at_steady_state_are_refused():
 def test_a_hazard_is_per_time():
     with pytest.raises(UnitError, match="a hazard"):
         pkpd.Model(CONSTANT.replace('unit = "1/d"', 'unit = "1/h"'))
+    model = pkpd.Model(CONSTANT.replace("event = {}", "event = true"))
+    assert model == pkpd.Model(CONSTANT) and pkpd.Model(model.text) == model
     with pytest.raises(UnitError, match="as computed"):
         pkpd.Model(CONSTANT.replace('typical = 0.3, unit = "1/d"', 'typical = 0.3, unit = "1"'))
 
