@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 import pkpd
-from pkpd.errors import CannotFit, MismatchError, PkpdError, UnitError
+from pkpd.errors import CannotFit, MismatchError, PkpdError, SolveError, UnitError
 from pkpd.likelihood.hazard import log_chance
 from pkpd.likelihood.problem import make_problem
 
@@ -142,6 +142,17 @@ def test_parametric_survival_is_that_of_scipy(model, names, survivor, hazard):
     fit = pkpd.fit(pkpd.Model(model), data, pkpd.Laplace())
     assert fit.attrs["objective"] == pytest.approx(best.fun, abs=1e-6)
     assert value(fit, names[0]) == pytest.approx(np.exp(best.x[0]), rel=1e-3)
+
+
+def test_hazards_that_are_infinite_at_first():
+    """As the page on events has it: with a shape below 1 a solver cannot begin at 0, and can just beside it."""
+    data = single(np.array([5.0, 20.0]), np.array([False, True]))
+    problem = make_problem(pkpd.Model(WEIBULL), data)
+    with pytest.raises(SolveError):
+        problem.predict(np.array([[8, 0.6], [8, 0.6]])).raise_failures()
+    f, _ = values_of(WEIBULL.replace("(t / scale)", "(t / scale + 1e-9)"), data, scale=8.0, shape=0.6)
+    want = [-((5 / 8) ** 0.6), np.log(0.6 / 8 * (20 / 8) ** -0.4) - (20 / 8) ** 0.6]
+    np.testing.assert_allclose(f, want, atol=1e-5)
 
 
 def test_intervals_repeats_and_visits():
@@ -337,6 +348,8 @@ def test_doses_at_steady_state_are_refused():
 def test_a_hazard_is_per_time():
     with pytest.raises(UnitError, match="a hazard"):
         pkpd.Model(CONSTANT.replace('unit = "1/d"', 'unit = "1/h"'))
+    model = pkpd.Model(CONSTANT.replace("event = {}", "event = true"))
+    assert model == pkpd.Model(CONSTANT) and pkpd.Model(model.text) == model
     with pytest.raises(UnitError, match="as computed"):
         pkpd.Model(CONSTANT.replace('typical = 0.3, unit = "1/d"', 'typical = 0.3, unit = "1"'))
 
