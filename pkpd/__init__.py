@@ -70,16 +70,15 @@ if TYPE_CHECKING:
     from pkpd.simulation import (
         Crossover,
         Dropout,
-        Study,
         Trial,
         attain,
         crossover,
         simulate,
-        simulate_events,
-        study,
         sustain,
         washout,
     )
+    from pkpd.simulation.events import simulate_events
+    from pkpd.simulation.studies import Study, study
 
 _MODULES = {
     "errors": "pkpd.errors",
@@ -140,16 +139,15 @@ _ROOMS = {
     "pkpd.library": ("load",),
     "pkpd.model": ("Covariate", "Model", "Omega", "Output", "Parameter", "Prior"),
     "pkpd.reporting.report": ("report",),
+    "pkpd.simulation.events": ("simulate_events",),
+    "pkpd.simulation.studies": ("Study", "study"),
     "pkpd.simulation": (
         "Crossover",
         "Dropout",
-        "Study",
         "Trial",
         "attain",
         "crossover",
         "simulate",
-        "simulate_events",
-        "study",
         "sustain",
         "washout",
     ),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pkpd.simulation.events import simulate_events
 from pkpd.simulation.simulate import simulate
-from pkpd.simulation.studies import Study, study
 from pkpd.simulation.target import attain, sustain
 from pkpd.simulation.trial import Crossover, Dropout, Trial, crossover
 from pkpd.simulation.washout import washout
@@ -12,13 +10,10 @@ from pkpd.simulation.washout import washout
 __all__ = [
     "Crossover",
     "Dropout",
-    "Study",
     "Trial",
     "attain",
     "crossover",
     "simulate",
-    "simulate_events",
-    "study",
     "sustain",
     "washout",
 ]

@@ -72,7 +72,7 @@ class _Given(Problem):
 
     def predict(self, values: np.ndarray, **_: Any) -> Prediction:
         """Give the known predictions, whatever the parameters."""
-        return Prediction(f=self.f, df=None, solved=None)  # type: ignore[arg-type]
+        return Prediction(f=self.f, df=None, solved=None, expected=self.f)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

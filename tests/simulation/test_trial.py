@@ -423,15 +423,15 @@ def test_text_that_is_no_trial(text: str, message: str) -> None:
 # --------------------------------------------------------------------------------------------------- other kinds
 
 
-def with_kind(kind: str) -> pkpd.Model:
+def with_kind(kind: str, unit: str = "1") -> pkpd.Model:
     return pkpd.Model(
         f"""
         [parameters]
-        level = {{ typical = 3, unit = "1", iiv = 0.04 }}
+        level = {{ typical = 3, unit = "{unit}", iiv = 0.04 }}
         [dynamics]
         equations = "y = level"
         [outputs]
-        y = {{ unit = "1", {kind} }}
+        y = {{ unit = "{unit}", {kind} }}
         """
     )
 
@@ -462,6 +462,6 @@ def test_counts_and_scores_are_drawn_by_their_laws() -> None:
 
 def test_what_no_law_can_draw() -> None:
     with pytest.raises(MismatchError, match="`y` cannot be drawn: time to event"):
-        group(3).simulate(with_kind("event = true"), seed=1)
+        group(3).simulate(with_kind("event = true", "1/h"), seed=1)
     with pytest.raises(MismatchError, match="`y` is a score"):
         group(3, lloq={"y": 2.0}).simulate(with_kind("score = { lower = 1, upper = 7 }"), seed=1)
