@@ -79,15 +79,16 @@ def study(
     out
         Write everything to this file (.nc, netCDF).
     """
-    from pkpd import simulation
+    from pkpd.simulation.studies import study as run_study
+    from pkpd.simulation.trial import Trial
 
     if out is not None:
         if out.suffix.lower() != ".nc":
             raise UsageError(f"`{out.name}` does not end in .nc.", where="--out", expected="A netCDF file.",
                              remedy=f"Write --out {out.stem or 'study'}.nc.")  # fmt: skip
         check_writable(out)
-    plan = simulation.Trial.read(trial)
-    found = simulation.study(
+    plan = Trial.read(trial)
+    found = run_study(
         plan,
         source_of(truth, {}, drawn=False).model,
         _estimators(estimator),
