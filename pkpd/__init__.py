@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pkpd import errors, library, plots, project, units
+    from pkpd import diagnostics, errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
     from pkpd.design import Arm, Choice, Information, choose_times, information
+    from pkpd.diagnostics import Diagnosis, GoodnessOfFit, diagnose
     from pkpd.errors import (
         CannotFit,
         DataError,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from pkpd.simulation.studies import Study, study
 
 _MODULES = {
+    "diagnostics": "pkpd.diagnostics",
     "errors": "pkpd.errors",
     "library": "pkpd.library",
     "parts": "pkpd.model.parts",
@@ -91,6 +93,7 @@ _MODULES = {
 _ROOMS = {
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
     "pkpd.design": ("Arm", "Choice", "Information", "choose_times", "information"),
+    "pkpd.diagnostics": ("Diagnosis", "GoodnessOfFit", "diagnose"),
     "pkpd.errors": (
         "CannotFit",
         "DataError",
@@ -177,6 +180,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "study",
     "information",
     "choose_times",
+    "diagnose",
     "report",
     # estimators
     "Individual",
@@ -196,6 +200,8 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "SIR",
     "LikelihoodRatio",
     "Randomisation",
+    # questions to a fit; all of them are in diagnostics
+    "GoodnessOfFit",
     # nouns
     "Model",
     "Parameter",
@@ -213,11 +219,13 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Crossover",
     "Study",
     "Fit",
+    "Diagnosis",
     "Start",
     "Arm",
     "Information",
     "Choice",
     # rooms
+    "diagnostics",
     "library",
     "parts",
     "plots",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -164,6 +165,45 @@ class Fit:
     def records(self) -> xr.Dataset:
         """Observations, predictions and residuals."""
         return self["records"]
+
+    @cached_property
+    def data(self) -> Dataset:
+        """What was fitted.
+
+        Raises
+        ------
+        FitError
+            The fit does not hold its data (:meth:`without_data`, or it was made by a version before 0.1).
+        """
+        from pkpd.data.labelled import from_xarray
+
+        if "data" not in self.tree.children:
+            raise FitError(
+                "the fit does not hold its data.",
+                where="fit.data",
+                expected=f"The rows of {self.attrs['data']} ({str(self.attrs['data_digest'])[:12]}).",
+                remedy="Give the data where they are asked for, or fit again.",
+            )
+        return from_xarray(self["data"])
+
+    def without_data(self) -> Fit:
+        """Give the same without the data, for those who must not see them.
+
+        Predictions and residuals stay. What needs the data says so, and can be given them.
+        """
+        tree = self.tree.copy()
+        if "data" in tree.children:
+            del tree["data"]
+        return replace(self, tree=tree)
+
+    @property
+    def run(self) -> str:
+        """Name of the run: 10 characters that depend on model, data, estimator, start and version, and on no result."""
+        attrs = self.tree.attrs
+        own = [str(attrs[name]) for name in ("model_hash", "data_digest", "estimator", "version_pkpd")]
+        table = self.estimates
+        own += [str(table[name].values.tolist()) for name in ("initial", "fixed")]
+        return hashlib.sha256("|".join(own).encode()).hexdigest()[:10]
 
     @property
     def covariance(self) -> xr.Dataset:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.data.labelled import from_xarray, to_xarray
 from pkpd.errors import PkpdError
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.coordinates import Coordinates
@@ -123,6 +124,8 @@ def alone(tree: xr.DataTree, subject: str, attrs: Mapping[str, Any]) -> xr.DataT
             continue
         if name == "records":
             group = group.isel(record=group["ID"].values == subject)
+        elif name == "data":
+            group = to_xarray(from_xarray(group)[subject])
         elif "group" in group:
             group = group.isel({group["group"].dims[0]: group["group"].values == subject})
         elif "subject" in group.dims:

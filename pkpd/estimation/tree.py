@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.data.labelled import to_xarray
 from pkpd.estimation.base import Outcome
 from pkpd.estimation.uncertainty import correlation, natural_errors
 from pkpd.estimation.verdict import worst
@@ -38,6 +39,7 @@ def lay_out(problem: Problem, estimator: Any, outcome: Outcome, attrs: Mapping[s
         "verdict": _verdict(outcome),
         "subjects": _subjects(problem, outcome, ipred),
         "records": _records(problem, outcome, pred, ipred),
+        "data": to_xarray(problem.data),
     }
     if outcome.trace:
         groups["trace"] = _path(outcome, outcome.trace, "trace", "iteration")

@@ -217,7 +217,7 @@ class Density:
             drawn = at.mean + np.where(at.sd > 0, at.sd, np.nan) * z
             y = np.where(np.isfinite(at.mean), np.where(self.residuals.logarithmic, np.exp(drawn), drawn), np.nan)
         for law, rows in self.residuals.by_discrete:
-            y[rows] = law.quantile(u[rows], f[rows], self.residuals.own(law, rows, psi))
+            y[rows] = law.quantile(u[rows], f[rows], self.residuals.own(law, rows, psi)) if law.draws else np.nan
         return y
 
     def cdf(self, y: np.ndarray, f: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from pkpd.likelihood.problem import Problem
 from pkpd.model.kind import Event
 from pkpd.streams import addresses, normals, uniforms
 
-__all__ = ["draw_people", "draw_places", "simulate_population", "with_observations"]
+__all__ = ["Redraw", "draw_people", "draw_places", "limits", "simulate_population", "with_observations"]
+
+#: People who are drawn together.
+_TOGETHER = 4096
 
 
 def simulate_population(
@@ -37,16 +41,77 @@ def simulate_population(
         not say how to draw.
     """
     _check_drawn(population)
-    problem, values, psi = draw_people(population, x, seed=seed, replicate=replicate, purpose=purpose)
+    return with_observations(population, _drawn(population, x, seed, replicate, purpose))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Redraw:
+    """The same design observed again and again, many replicates at a time. See :meth:`of`."""
+
+    one: Population
+    many: Population
+    address: np.ndarray
+    x: np.ndarray
+    seed: int
+    purpose: str
+
+    @classmethod
+    def of(cls, population: Population, x: np.ndarray, *, seed: int, purpose: str, most: int) -> Redraw:
+        """Make ready to draw; arguments as for :func:`simulate_population`, `most` replicates at a time at most."""
+        people = len(population.problem.subjects)
+        times = max(1, min(most, _TOGETHER // people))
+        return cls(
+            one=population, many=population.repeat(times), x=x, seed=seed, purpose=purpose,
+            address=np.tile(addresses(population.problem.subjects), times),
+        )  # fmt: skip
+
+    @property
+    def at_once(self) -> int:
+        """How many replicates are drawn together."""
+        return len(self.address) // len(self.one.problem.subjects)
+
+    def draw(self, replicates: Sequence[int] | range) -> np.ndarray:
+        """Give the observations of some replicates, (R, n), before anything is censored.
+
+        NaN where an output does not say what may be observed at a given time, or the model has no value.
+        """
+        people, n, wanted = len(self.one.problem.subjects), len(self.one.subject), list(replicates)
+        found = np.empty((len(wanted), n))
+        for first in range(0, len(wanted), self.at_once):
+            now = wanted[first : first + self.at_once]
+            here = [*now, *([now[-1]] * (self.at_once - len(now)))]  # the last ones again, to fill the places
+            y = _drawn(self.many, self.x, self.seed, np.repeat(here, people), self.purpose, self.address)
+            found[first : first + len(now)] = y.reshape(self.at_once, n)[: len(now)]
+        return found
+
+
+def _drawn(
+    population: Population,
+    x: np.ndarray,
+    seed: int,
+    replicate: int | np.ndarray,
+    purpose: str,
+    address: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draw the observations of everybody, (n,), before anything is censored."""
+    asked = {"seed": seed, "replicate": replicate, "purpose": purpose, "address": address}
+    problem, values, psi = draw_people(population, x, **asked)
     f = problem.predict(values, threads=population.threads).f
-    u = draw_places(population, seed=seed, replicate=replicate, purpose=purpose)
-    return with_observations(population, population.density.draw(f, psi[population.subject], u))
+    return population.density.draw(f, psi[population.subject], draw_places(population, **asked))
 
 
 def draw_people(
-    population: Population, x: np.ndarray, *, seed: int, replicate: int, purpose: str
+    population: Population,
+    x: np.ndarray,
+    *,
+    seed: int,
+    replicate: int | np.ndarray,
+    purpose: str,
+    address: np.ndarray | None = None,
 ) -> tuple[Problem, np.ndarray, np.ndarray]:
     """Draw everybody's class and random effects; arguments as for :func:`simulate_population`.
+
+    `replicate` may be each subject's own, (S,), and so may the `address` of its random numbers.
 
     Returns
     -------
@@ -59,7 +124,8 @@ def draw_people(
     """
     effects, problem = population.effects, population.problem
     k, people = len(effects.typical), len(problem.subjects)
-    address, number = addresses(problem.subjects), np.full(people, replicate)
+    address = addresses(problem.subjects) if address is None else address
+    number = np.broadcast_to(replicate, people)
     factor = np.linalg.cholesky(effects.covariance.matrix(x[k:]))
     b = normals(seed, f"{purpose}: random effects", address, number, len(effects.names)) @ factor.T
     w = effects.arguments(x[:k], b)
@@ -72,12 +138,20 @@ def draw_people(
     return problem, values, psi
 
 
-def draw_places(population: Population, *, seed: int, replicate: int, purpose: str) -> np.ndarray:
+def draw_places(
+    population: Population,
+    *,
+    seed: int,
+    replicate: int | np.ndarray,
+    purpose: str,
+    address: np.ndarray | None = None,
+) -> np.ndarray:
     """Draw a uniform number for every record, (n,): the records of a subject are the columns of its row."""
-    who, address = population.subject, addresses(population.problem.subjects)
+    who = population.subject
+    address = addresses(population.problem.subjects) if address is None else address
     within = np.arange(who.size) - np.searchsorted(who, who)
     wide = int(within.max(initial=0)) + 1
-    return uniforms(seed, f"{purpose}: records", address, np.full(len(address), replicate), wide)[who, within]
+    return uniforms(seed, f"{purpose}: records", address, np.broadcast_to(replicate, len(address)), wide)[who, within]
 
 
 def _check_drawn(population: Population) -> None:
@@ -105,7 +179,7 @@ def with_observations(population: Population, y: np.ndarray) -> Population:
     others of its output were censored. A limit above counts only where records above it were left out.
     """
     seen, density = population.problem.observations, population.density
-    below, above = _limits(population, below=True), _limits(population, below=False)
+    below, above = limits(population, below=True), limits(population, below=False)
     low, high = y < below, y > above
     censored = low | high
     lower = np.where(low, -np.inf, np.where(high, above, y))
@@ -127,7 +201,7 @@ def with_observations(population: Population, y: np.ndarray) -> Population:
     )
 
 
-def _limits(population: Population, *, below: bool) -> np.ndarray:
+def limits(population: Population, *, below: bool) -> np.ndarray:
     """The limit of every record on one side, (n,); infinite where nothing would be censored."""
     seen = population.problem.observations
     ends, own = (seen.upper, seen.lloq) if below else (seen.lower, seen.uloq)

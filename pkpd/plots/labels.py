@@ -22,6 +22,7 @@ _TICKS = {
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def axis_label(values: xr.DataArray) -> str:
@@ -111,6 +112,30 @@ def place_legend(ax: Axes, heading: str) -> None:
         bbox_to_anchor=(1.01, 1.0),
         borderaxespad=0.0,
     )
+
+
+def plain_log(ax: Axes, which: str = "xy") -> None:
+    """Make axes logarithmic, with numbers as they are said: 0.5, 1, 2, 5, 10."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for name in which:
+        axis = ax.xaxis if name == "x" else ax.yaxis
+        (ax.set_xscale if name == "x" else ax.set_yscale)("log")
+        low, high = sorted(axis.get_view_interval())
+        decades = np.log10(high / low) if low > 0 else 3.0
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:.12g}" if 1e-4 <= value < 1e6 else f"{value:.0e}")
+        )
+        axis.set_minor_formatter(NullFormatter())
+
+
+def legend_above(figure: Figure, ax: Axes) -> None:
+    """Give a figure one legend above its panels, of what one of them holds."""
+    handles, names = ax.get_legend_handles_labels()
+    if handles:
+        columns = max(1, min(len(names), 90 // (6 + max(len(name) for name in names))))
+        figure.legend(handles, names, loc="outside upper left", ncols=columns, handletextpad=0.4)
 
 
 def _tick_step(span: float, unit: str) -> float | None:

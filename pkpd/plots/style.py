@@ -32,6 +32,7 @@ INK = "#262626"
 QUIET = "#6B6B6B"
 # Yellow is too light for a thin line on white paper: it is there to be asked for by name.
 _CYCLE = tuple(value for name, value in COLOURS.items() if name != "yellow")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 
 RULES: Any = {
@@ -66,6 +67,7 @@ RULES: Any = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "legend.frameon": False,
+    "legend.scatterpoints": 1,
     "legend.fontsize": 8.5,
     "legend.title_fontsize": 8.0,
     "legend.labelcolor": INK,
@@ -113,6 +115,11 @@ def axes_of(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     return pyplot.subplots()[1]
+
+
+def marker(index: int) -> str:
+    """Give the shape of the points of the ``index``-th group, which tells groups apart where colours do not."""
+    return _MARKERS[index % len(_MARKERS)]
 
 
 def look(index: int) -> dict[str, Any]:

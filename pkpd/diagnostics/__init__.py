@@ -1,0 +1,11 @@
+"""Diagnostics: one question each. What is asked of a fit stands in a file of its own, with how it is drawn."""
+
+from pkpd.diagnostics.case import Case
+from pkpd.diagnostics.diagnose import Diagnosis, answer, diagnose, every
+from pkpd.diagnostics.diagnostic import Diagnostic
+from pkpd.diagnostics.goodness import GoodnessOfFit
+
+#: Every diagnostic, in the order of a report.
+DIAGNOSTICS = ("GoodnessOfFit",)
+
+__all__ = ["DIAGNOSTICS", "Case", "Diagnosis", "Diagnostic", "GoodnessOfFit", "answer", "diagnose", "every"]
