@@ -1,5 +1,6 @@
 """What was given and what was seen: doses, regimens, events, data sets. Knows nothing of models."""
 
+from pkpd.data.after_dose import time_after_dose
 from pkpd.data.dataset import Dataset, Subject
 from pkpd.data.dose import Dose
 from pkpd.data.events import Events, Evid, Mode
@@ -17,5 +18,6 @@ __all__ = [
     "Regimen",
     "Subject",
     "read_data",
+    "time_after_dose",
     "with_occasions",
 ]

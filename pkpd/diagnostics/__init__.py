@@ -4,8 +4,9 @@ from pkpd.diagnostics.case import Case
 from pkpd.diagnostics.diagnose import Diagnosis, answer, diagnose, every
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.goodness import GoodnessOfFit
+from pkpd.diagnostics.vpc import VPC
 
 #: Every diagnostic, in the order of a report.
-DIAGNOSTICS = ("GoodnessOfFit",)
+DIAGNOSTICS = ("GoodnessOfFit", "VPC")
 
-__all__ = ["DIAGNOSTICS", "Case", "Diagnosis", "Diagnostic", "GoodnessOfFit", "answer", "diagnose", "every"]
+__all__ = ["DIAGNOSTICS", "VPC", "Case", "Diagnosis", "Diagnostic", "GoodnessOfFit", "answer", "diagnose", "every"]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.data import Dataset
-from pkpd.errors import MismatchError
+from pkpd.data import Dataset, Evid, time_after_dose
+from pkpd.errors import MismatchError, UsageError, suggestion
 from pkpd.estimation import Fit
 from pkpd.likelihood import Feature, make_problem
 from pkpd.likelihood.redraw import Redraw, limits
 from pkpd.progress import stages
+from pkpd.units import tidy
 
 if TYPE_CHECKING:
     from pkpd.likelihood.population import Population
@@ -25,6 +26,8 @@ __all__ = ["Case"]
 #: So many drawn observations are kept for the next who asks; more are drawn again.
 _KEPT = 25_000_000
 _PURPOSE = "diagnose"
+#: Values of a covariate that are told apart one by one; more are halved.
+_LEVELS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +107,53 @@ class Case:
                     "No output says what may be observed at a given time: hazards and likelihoods of their own do not."
                 )
         return ""
+
+    @cached_property
+    def not_drawn(self) -> list[str]:
+        """Outputs that do not say what may be observed at a given time: hazards, likelihoods of their own."""
+        problem = self.population.problem
+        names = list(problem.model.outputs)
+        return [
+            names[problem.observations.output[rows[0]]]
+            for law, rows in problem.residuals.by_discrete
+            if not law.draws and rows.size
+        ]
+
+    @cached_property
+    def after_dose(self) -> np.ndarray:
+        """Time after the last dose of every record, (n,); NaN before the first. Additional doses (ADDL) count."""
+        columns = self.data.columns
+        counted = (columns["EVID"] == Evid.OBSERVATION) & (columns["MDV"] == 0)
+        return time_after_dose(self.data)[counted]
+
+    def covariate_groups(self, name: str, where: str) -> np.ndarray:
+        """Name the group of every record by a covariate of its subject, (n,): a value, or a half around the median.
+
+        Raises
+        ------
+        UsageError
+            There is no such covariate.
+        """
+        known = list(self.data.covariates)
+        if name not in known:
+            raise UsageError(
+                f"there is no column {name}.", where=where,
+                expected=f"One of auto, none, ARM, PERIOD, SEQUENCE, OCC{''.join(f', {one}' for one in known)}.",
+                remedy=suggestion(name, known) or 'Leave it out for "auto".',
+            )  # fmt: skip
+        ids, column = self.data.columns["ID"], self.data.covariates[name]
+        own = {who: next((v for v in column[ids == who] if np.isfinite(v)), np.nan) for who in self.data.ids}
+        values = np.array([own[who] for who in self.records["ID"]])
+        people = np.array(list(own.values()))
+        levels = np.unique(people[np.isfinite(people)])
+        unit = tidy(str(self.data.units.get(name, "")))
+        if len(levels) <= _LEVELS:
+            said = [f"{name} {value:g}" if np.isfinite(value) else f"{name} unknown" for value in values]
+        else:
+            middle = float(np.median(people[np.isfinite(people)]))
+            halves = (f"{name} up to {middle:.4g} {unit}".strip(), f"{name} above {middle:.4g} {unit}".strip())
+            said = [f"{name} unknown" if not np.isfinite(v) else halves[int(v > middle)] for v in values]
+        return np.array(said)
 
     @cached_property
     def limits(self) -> tuple[np.ndarray, np.ndarray]:

@@ -93,7 +93,7 @@ def dress(ax: Axes, values: xr.DataArray, time: xr.DataArray, time_label: str, *
     if title is not None:
         ax.set_title(textwrap.fill(title, 64))
     ax.margins(x=0.015)
-    step = _tick_step(float(np.ptp(time.values)), str(time.attrs.get("units", "")))
+    step = tick_step(float(np.ptp(time.values)), str(time.attrs.get("units", "")))
     if step is not None:
         ax.xaxis.set_major_locator(MultipleLocator(step))
 
@@ -138,6 +138,6 @@ def legend_above(figure: Figure, ax: Axes) -> None:
         figure.legend(handles, names, loc="outside upper left", ncols=columns, handletextpad=0.4)
 
 
-def _tick_step(span: float, unit: str) -> float | None:
+def tick_step(span: float, unit: str) -> float | None:
     """Give a step that people count time in, for at most nine ticks; None where matplotlib's own will do."""
     return next((step for step in _TICKS.get(unit, ()) if span / step <= 8), None) if span > 0 else None
