@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pkpd import diagnostics, errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
     from pkpd.design import Arm, Choice, Information, choose_times, information
-    from pkpd.diagnostics import VPC, Diagnosis, GoodnessOfFit, diagnose
+    from pkpd.diagnostics import VPC, Diagnosis, EventVPC, GoodnessOfFit, diagnose
     from pkpd.errors import (
         CannotFit,
         DataError,
@@ -93,7 +93,7 @@ _MODULES = {
 _ROOMS = {
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
     "pkpd.design": ("Arm", "Choice", "Information", "choose_times", "information"),
-    "pkpd.diagnostics": ("VPC", "Diagnosis", "GoodnessOfFit", "diagnose"),
+    "pkpd.diagnostics": ("VPC", "Diagnosis", "EventVPC", "GoodnessOfFit", "diagnose"),
     "pkpd.errors": (
         "CannotFit",
         "DataError",
@@ -203,6 +203,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     # questions to a fit; all of them are in diagnostics
     "GoodnessOfFit",
     "VPC",
+    "EventVPC",
     # nouns
     "Model",
     "Parameter",

@@ -4,9 +4,21 @@ from pkpd.diagnostics.case import Case
 from pkpd.diagnostics.diagnose import Diagnosis, answer, diagnose, every
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.goodness import GoodnessOfFit
+from pkpd.diagnostics.survival import EventVPC
 from pkpd.diagnostics.vpc import VPC
 
 #: Every diagnostic, in the order of a report.
-DIAGNOSTICS = ("GoodnessOfFit", "VPC")
+DIAGNOSTICS = ("GoodnessOfFit", "VPC", "EventVPC")
 
-__all__ = ["DIAGNOSTICS", "VPC", "Case", "Diagnosis", "Diagnostic", "GoodnessOfFit", "answer", "diagnose", "every"]
+__all__ = [
+    "DIAGNOSTICS",
+    "VPC",
+    "Case",
+    "Diagnosis",
+    "Diagnostic",
+    "EventVPC",
+    "GoodnessOfFit",
+    "answer",
+    "diagnose",
+    "every",
+]

@@ -28,6 +28,33 @@ fits = { unit = "1", dvid = 2, count = {} }
 better = { unit = "1", dvid = 3, binary = {} }
 """
 
+HAZARD = """
+[parameters]
+rate = { typical = 0.1, unit = "1/h", iiv = 0.1 }
+[covariates]
+TRT = { reference = 0 }
+[dynamics]
+equations = '''
+h = rate * exp(-0.7 * TRT)
+'''
+[outputs]
+h = { unit = "1/h", event = {} }
+"""
+
+
+def events(people=40, seed=3, factor=1.0):
+    """Events at an exponential time, half of the people on a treatment; some leave before."""
+    rng = np.random.default_rng(seed)
+    rows = {column: [] for column in ("ID", "TIME", "DV", "TRT", "ARM", "EVID")}
+    for person in range(people):
+        treated = person % 2
+        time = rng.exponential(factor * 10 * np.exp(0.7 * treated))
+        left = rng.uniform(5, 30)
+        for when, dv, evid in ((0, ".", 2), (min(time, left), float(time < left), 0)):
+            for column, cell in zip(rows, (person, when, dv, treated, ("placebo", "drug")[treated], evid)):
+                rows[column].append(cell)
+    return pkpd.read_data(rows)
+
 
 @cache
 def theophylline():
@@ -62,10 +89,12 @@ def fit_of(name: str) -> pkpd.Fit:
                     for column, cell in zip(rows, (person, time, value, number, "ab"[person % 2])):
                         rows[column].append(cell)
         return pkpd.fit(pkpd.Model(SCORES), pkpd.read_data(rows), pkpd.Laplace(covariance=None))
+    if name == "events":
+        return pkpd.fit(pkpd.Model(HAZARD), events(), pkpd.Laplace(covariance=None))
     raise KeyError(name)
 
 
-FITS = ("population", "censored", "individual", "pooled", "kinds")
+FITS = ("population", "censored", "individual", "pooled", "kinds", "events")
 
 
 @pytest.fixture(params=FITS)
