@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pkpd import diagnostics, errors, library, plots, project, units
+    from pkpd import convert, diagnostics, errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
     from pkpd.design import Arm, Choice, Information, choose_times, information
     from pkpd.diagnostics import VPC, Diagnosis, EventVPC, GoodnessOfFit, diagnose
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from pkpd.simulation.studies import Study, study
 
 _MODULES = {
+    "convert": "pkpd.convert",
     "diagnostics": "pkpd.diagnostics",
     "errors": "pkpd.errors",
     "library": "pkpd.library",
@@ -227,6 +228,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Information",
     "Choice",
     # rooms
+    "convert",
     "diagnostics",
     "library",
     "parts",

@@ -52,14 +52,18 @@ def effects_of_subjects(population: Population, x: np.ndarray, modes: Modes) -> 
     sd = np.sqrt(np.diagonal(covariance))
     by_sd, by_variance = shrinkage(modes.b, sd**2)
     names = np.array(effects.names)
-    errors = np.sqrt(np.diagonal(np.linalg.inv(modes.hessian), axis1=1, axis2=2))
+    variance = np.linalg.inv(modes.hessian)
     omega = {
         "covariance": (("effect", "effect_"), covariance),
         "correlation": (("effect", "effect_"), covariance / np.outer(sd, sd)),
         "shrinkage": (("effect",), by_sd),
         "shrinkage_variance": (("effect",), by_variance),
     }
-    etas = {"eta": (("subject", "effect"), modes.b), "eta_se": (("subject", "effect"), errors)}
+    etas = {
+        "eta": (("subject", "effect"), modes.b),
+        "eta_se": (("subject", "effect"), np.sqrt(np.diagonal(variance, axis1=1, axis2=2))),
+        "eta_covariance": (("subject", "effect", "effect_"), variance),
+    }
 
     def dataset(group: str, columns: dict[str, tuple], coords: dict[str, np.ndarray]) -> xr.Dataset:
         return xr.Dataset({n: (dims, a, describe(group, n)) for n, (dims, a) in columns.items()}, coords)
@@ -67,7 +71,7 @@ def effects_of_subjects(population: Population, x: np.ndarray, modes: Modes) -> 
     people = np.array(population.problem.subjects)
     return {
         "omega": dataset("omega", omega, {"effect": names, "effect_": names}),
-        "etas": dataset("etas", etas, {"subject": people, "effect": names}),
+        "etas": dataset("etas", etas, {"subject": people, "effect": names, "effect_": names}),
     }
 
 

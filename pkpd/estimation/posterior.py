@@ -129,12 +129,6 @@ class MAP:
             nothing = (("effect",), np.full(len(effects.names), np.nan))
             which = ("shrinkage", "shrinkage_variance")
             groups["omega"] = groups["omega"].assign({name: (*nothing, describe("omega", name)) for name in which})
-        effect = np.array(effects.names)
-        groups["etas"] = (
-            groups["etas"]
-            .assign_coords(effect_=effect)
-            .assign(eta_covariance=(("subject", "effect", "effect_"), variance, describe("etas", "eta_covariance")))
-        )
         return Outcome(
             coordinates=own,
             groups=problem.subjects,
