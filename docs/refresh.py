@@ -79,10 +79,10 @@ def models() -> str:
 
 def commands() -> str:
     """Give every command with its options, from the docstrings that `--help` shows."""
-    from pkpd.cli import fits, models, simulate, study
+    from pkpd.cli import commands as known
 
     text = "\n"
-    for command in (simulate.simulate, study.study, models.models, fits.run, fits.check, fits.report, fits.new):
+    for command in known():
         body, _, parameters = (inspect.getdoc(command) or "").partition("Parameters\n----------\n")
         parameters = re.split(r"\n(?:Returns|Raises|Notes|Examples)\n-+\n", parameters)[0]
         kinds = inspect.signature(command).parameters

@@ -1,4 +1,4 @@
-"""The command line: ``pkpd simulate | study | models | run | check | report | new``.
+"""The command line: ``pkpd simulate | study | models | run | check | report | replay | new``.
 
 Exit codes: 0 when all is well, 1 when something given to a command is wrong (a model, a dose, a file), 2 when the
 command itself was written wrongly, 130 when Ctrl-C stopped it. An error is told in words; ``--debug`` adds the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pkpd import __version__
@@ -26,14 +26,28 @@ Add `--debug` anywhere to see where in the program an error arose.
 """
 
 
+def commands() -> tuple[Callable[..., int | None], ...]:
+    """Give what can be asked for, in the order of the help."""
+    from pkpd.cli import fits, models, simulate, study
+
+    return (
+        simulate.simulate,
+        study.study,
+        models.models,
+        fits.run,
+        fits.check,
+        fits.report,
+        fits.replay,
+        fits.new,
+    )
+
+
 def make_app() -> App:
     """Give the commands, with their options and help."""
     from cyclopts import App, Group
 
-    from pkpd.cli import fits, models, simulate, study
-
     app = App(name="pkpd", help=HELP, version=__version__, help_format="markdown", group_parameters=Group("Options"))
-    for command in (simulate.simulate, study.study, models.models, fits.run, fits.check, fits.report, fits.new):
+    for command in commands():
         app.command(command)
     return app
 
@@ -101,5 +115,5 @@ def _called(words: list[str]) -> str:
 
 
 def _help_of(words: list[str]) -> str:
-    known = ("simulate", "study", "models", "run", "check", "report", "new")
+    known = [command.__name__ for command in commands()]
     return f"`pkpd {words[0]} --help` lists what it takes." if words and words[0] in known else "See `pkpd --help`."

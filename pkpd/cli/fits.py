@@ -1,4 +1,4 @@
-"""``pkpd run | check | report | new``: folders of fits."""
+"""``pkpd run | check | report | replay | new``: folders of fits."""
 
 from __future__ import annotations
 
@@ -101,6 +101,25 @@ def report(fit: Path, /, *, to: Path | None = None) -> int:
     write(found, target)
     print(f"Wrote {target}", file=sys.stderr)
     return 0
+
+
+def replay(report: Path, /, *, into: Path | None = None) -> int:
+    """Run a report again, from what it carries, and say digit by digit whether the numbers agree.
+
+    The exit code is 0 if the report is what was written and every number in it reads the same, else 1.
+
+    Parameters
+    ----------
+    report
+        An HTML report that `pkpd run` or `pkpd report` wrote.
+    into
+        Where to run it: a folder that does not exist, or is empty. When left out, a temporary one.
+    """
+    from pkpd import project
+
+    found = project.replay(report, folder=into)
+    print(found)
+    return 0 if found.agrees else 1
 
 
 def new(folder: Path, /, *, like: str = "ketamine_fatigue") -> int:

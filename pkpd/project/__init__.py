@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pkpd.project.replay import Replayed, replay
 from pkpd.project.run import Freshness, Outcome, check, freshen, run
 
-__all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
+__all__ = ["Freshness", "Outcome", "Replayed", "check", "freshen", "replay", "run"]

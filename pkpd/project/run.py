@@ -100,7 +100,8 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
         Ctrl-C: nothing is written, and what was there before is still there.
     """
     from pkpd.reporting import render, write_all
-    from pkpd.reporting.write import check_writable
+    from pkpd.reporting.seal import sealed
+    from pkpd.reporting.write import check_writable, tree_bytes
 
     work = _open(Path(folder))
     work.check()
@@ -111,10 +112,19 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     tree.attrs = {**tree.attrs, **{f"input_{name}": value for name, value in inputs.items()}}
     if on_progress is not None:
         on_progress("writing the report", 1, 1)
-    files: dict[str, Any] = {RESULT: lambda path: tree.to_netcdf(path, engine="h5netcdf")}
-    files |= render(content, REPORT)
+    result = tree_bytes(tree)
+    files: dict[str, Any] = {RESULT: result, **render(content, REPORT)}
+    versions = {str(name): str(value) for name, value in tree.attrs.items() if str(name).startswith("version_")}
+    carried = {**_carried(work), RESULT: result}
+    files[REPORT] = sealed(files[REPORT].decode(), "folder", carried, versions).encode()
     written = write_all(work.folder, files)
     return Outcome(folder=work.folder, files=tuple(written), summary=summary)
+
+
+def _carried(work: Work) -> dict[str, bytes]:
+    """Everything in a folder from which its results were made, for whoever runs it again."""
+    names = [path for path in sorted(work.folder.iterdir()) if path.suffix in (".toml", ".csv") and path.is_file()]
+    return {path.name: path.read_bytes() for path in names} | {work.file: _bytes(work.folder / work.file)}
 
 
 def _check_ended(tree: xr.DataTree) -> None:

@@ -16,7 +16,8 @@ from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
 from pkpd.reporting import population
 from pkpd.reporting.content import Box, Column, Content, Equations, Figure, Listing, Paragraph, Section, Table
-from pkpd.reporting.write import render, write_all
+from pkpd.reporting.seal import sealed
+from pkpd.reporting.write import render, tree_bytes, write_all
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,7 @@ _PANELS = 12  # subjects in one figure
 _LOUD = 0.9  # correlations from here on are named
 
 
-def report(fit: Fit, path: str | os.PathLike[str]) -> Path:
+def report(fit: Fit, path: str | os.PathLike[str], *, share_data: bool = True) -> Path:
     """Write a fit down in one self-contained HTML file.
 
     Verdict, equations, estimates, observations with their predictions, residuals, what the data determine, versions and
@@ -41,6 +42,8 @@ def report(fit: Fit, path: str | os.PathLike[str]) -> Path:
     fit : Fit
     path : path
         Ends in ``.html``.
+    share_data : bool
+        Whether the report carries the data beside the fit, so that :func:`pkpd.project.replay` can run it again.
 
     Returns
     -------
@@ -65,7 +68,10 @@ def report(fit: Fit, path: str | os.PathLike[str]) -> Path:
             "there is no such folder.", where=str(target.parent), remedy="Make it first, or choose another path."
         )
     files = render(describe(fit), target.name, beside=False)
-    return write_all(target.parent, files)[0]
+    carried = fit if share_data else fit.without_data()
+    versions = {name: str(value) for name, value in fit.attrs.items() if name.startswith("version_")}
+    html = sealed(files[target.name].decode(), "fit", {"result.nc": tree_bytes(carried.tree)}, versions)
+    return write_all(target.parent, {target.name: html.encode()})[0]
 
 
 def describe(fit: Fit) -> Content:

@@ -8,13 +8,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pkpd.errors import FitFileError
 from pkpd.reporting.content import Content
 from pkpd.reporting.html import html_text, svg_bytes
 from pkpd.reporting.tables import csv_text
 
-__all__ = ["check_writable", "render", "write_all"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["check_writable", "render", "tree_bytes", "write_all"]
 
 
 def render(content: Content, html: str = "report.html", *, beside: bool = True) -> dict[str, bytes]:
@@ -34,6 +38,14 @@ def render(content: Content, html: str = "report.html", *, beside: bool = True) 
         files |= {f"figures/{name}.svg": svg for name, svg in drawings.items()}
         files |= {f"tables/{table.name}.csv": csv_text(table).encode() for table in content.tables}
     return files
+
+
+def tree_bytes(tree: xr.DataTree) -> bytes:
+    """Give a tree as the bytes of a netCDF file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tree.nc"
+        tree.to_netcdf(path, engine="h5netcdf")
+        return path.read_bytes()
 
 
 def write_all(folder: Path, files: Mapping[str, bytes | Callable[[Path], None]]) -> list[Path]:
