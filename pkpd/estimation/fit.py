@@ -94,7 +94,8 @@ def fit(
     able = estimator.handles
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in able, unseen=Feature.UNSEEN in able)
     check_handles(estimator, problem)
-    outcome = estimator.run(problem)
+    with np.errstate(over="ignore", invalid="ignore"):  # a wild trial, which is not taken
+        outcome = estimator.run(problem)
     if found is not None:
         outcome = replace(outcome, notes=(found.note, *outcome.notes))
     attrs = {

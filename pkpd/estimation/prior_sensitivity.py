@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.data.dose import is_number
 from pkpd.errors import CannotFit, check_options
 from pkpd.estimation.assemble import prior_share
 from pkpd.estimation.checkpoint import Checkpoint
@@ -89,7 +90,11 @@ def prior_sensitivity(
     UsageError
         There is nothing to change, or a factor is no number above 0 other than 1.
     """
-    scale = tuple(float(one) for one in scale)
+    given = (scale,) if isinstance(scale, (str, int, float)) else tuple(scale)
+    check_options(
+        "prior_sensitivity", ("scale", scale, all(is_number(one) for one in given), "Factors, such as (0.5, 2).")
+    )
+    scale = tuple(float(one) for one in given)
     check_options(
         "prior_sensitivity",
         ("scale", scale, all(0 < one < np.inf and one != 1 for one in scale), "Factors above 0, and not 1."),

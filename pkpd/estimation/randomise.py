@@ -254,7 +254,11 @@ def _statistic(
 
 def _of_data(statistic: Statistic) -> Callable[[Dataset], tuple[float, str, str]]:
     def computed(data: Dataset) -> tuple[float, str, str]:
-        value = float(statistic(data))
+        given = statistic(data)
+        try:
+            value = float(given)
+        except (TypeError, ValueError):
+            return np.nan, "failed", f"The statistic is {given!r:.60}, and no number."
         return (value, "computed", "") if np.isfinite(value) else (np.nan, "failed", f"The statistic is {value}.")
 
     return computed
