@@ -14,7 +14,7 @@ __all__ = ["Modes", "choose", "curvature_at", "find_modes", "joint"]
 #: The search ends where a step would change twice the objective by less than this; iterations, halvings of a step.
 _SETTLED, _MOST, _HALVINGS = 1e-17, 100, 25
 #: Where the value has not fallen by more than so much of it in so many iterations, the density has an edge.
-_EDGE, _WINDOW = 1e-11, 12
+_EDGE, _WINDOW = 1e-11, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

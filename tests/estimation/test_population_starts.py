@@ -251,5 +251,5 @@ def test_a_search_along_an_edge_ends():
     own = pkpd.load(folder / "model.toml")
     data = pkpd.Trial.read(folder / "trial.toml").simulate(own, seed=20260217, replicate=19)
     fit = pkpd.fit(own, data, pkpd.Laplace())
-    assert int(fit.verdict["evaluations"]) < 15_000  # 46 000 and more if it creeps along
+    assert int(fit.verdict["evaluations"]) < 25_000  # 46 000 and more if it creeps along
     assert fit.ofv < 1115
