@@ -23,6 +23,7 @@ __all__ = [
     "UnitError",
     "UsageError",
     "caret",
+    "check_options",
     "did_you_mean",
     "raise_all",
     "suggestion",
@@ -177,6 +178,36 @@ def raise_all(cls: type[PkpdError], findings: Sequence[Finding], what: str = "")
         error = cls(only.what, where=only.where, expected=only.expected, remedy=only.remedy, excerpt=only.excerpt)
         raise error
     raise cls(what, findings=findings)
+
+
+def check_options(verb: str, *options: tuple[str, object, bool, str]) -> None:
+    """Refuse options that have no meaning, all at once.
+
+    Parameters
+    ----------
+    verb
+        Of which function or class.
+    options
+        Name, value, whether that has a meaning, and what was expected.
+
+    Raises
+    ------
+    UsageError
+        Some have none.
+    """
+    found = [
+        Finding(
+            code=name,
+            where=f"{verb}({name}=...)",
+            what=f"{name} is {value!r}.",
+            expected=expected,
+            remedy="Leave it out for what is usual.",
+        )
+        for name, value, sound, expected in options
+        if not sound
+    ]
+    if found:
+        raise_all(UsageError, found)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

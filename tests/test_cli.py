@@ -35,6 +35,22 @@ def table(path: Path) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
+def test_warnings_are_told_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    from pkpd.cli import models
+
+    def models_(*_: object, **__: object) -> int:
+        warnings.warn(pkpd.PkpdWarning("model m: it is thin."), stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(models, "models", models_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["models"]) == 0
+    assert capsys.readouterr().err == "Warning: model m: it is thin.\n"
+
+
 def test_simulate_writes_csv_netcdf_and_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import xarray as xr
 

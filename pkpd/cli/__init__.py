@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from pkpd import __version__
-from pkpd.errors import PkpdError, UsageError
+from pkpd.errors import PkpdError, PkpdWarning, UsageError
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -72,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         command, bound, _ = make_app().parse_args(words, exit_on_error=False, print_error=False)
-        code = command(*bound.args, **bound.kwargs)
+        with _own_warnings_in_words():
+            code = command(*bound.args, **bound.kwargs)
         return code if isinstance(code, int) else 0
     except CycloptsError as error:
         return _fail(UsageError(_sentence(error), where=_called(words), remedy=_help_of(words)), debug)
@@ -96,6 +99,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
         return 1
+
+
+@contextmanager
+def _own_warnings_in_words() -> Iterator[None]:
+    """Tell our warnings as errors are told; others as Python does."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, PkpdWarning):
+                print(f"Warning: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(error: PkpdError, debug: bool) -> int:

@@ -226,7 +226,7 @@ def _observations(records: Mapping[str, np.ndarray], found: Findings) -> None:
             "DV",
             "censored below 0, which observations are above in any case: 0 stands for the limit, it seems.",
             "A censored record has its limit in LLOQ or in DV.",
-            "Write the limit of quantification in LLOQ.",
+            "Write the limit of quantification in LLOQ; an event at an unknown time has DV 1.",
         )
     for row in np.flatnonzero(records["LLOQ"] >= records["ULOQ"]):
         found.row(

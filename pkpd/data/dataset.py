@@ -222,7 +222,8 @@ class Dataset:
     def give(self, regimens: Regimen | Dose | str | Mapping[str, Regimen | Dose | str], *, by: str = "ID") -> Dataset:
         """Give the same data with doses added: one regimen for all, or one for each value of the column `by`.
 
-        Doses come before observations at the same time. A dose per kg takes each subject's own covariate.
+        Doses come before observations at the same time, and belong to the arm, period and occasion of the next row. A
+        dose per kg takes each subject's own covariate.
 
         Parameters
         ----------

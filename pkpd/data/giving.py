@@ -96,7 +96,9 @@ def _dose_rows(own: Dataset, regimen: Regimen) -> dict[str, np.ndarray]:
     pick = np.flatnonzero(doses.route >= 0)
     size = len(pick)
     rows: dict[str, Any] = {column: np.full(size, value) for column, value in _NOTHING.items()}
-    rows |= {column: np.full(size, own.columns[column][0]) for column in _OF_THE_PERSON}
+    # What is seen of a dose comes after it: it belongs to the occasion of the next row.
+    following = np.minimum(np.searchsorted(own.columns["TIME"], doses.time[pick], side="left"), own.rows - 1)
+    rows |= {column: own.columns[column][following] for column in _OF_THE_PERSON}
     rows |= {
         n.upper(): getattr(doses, n)[pick] for n in ("time", "evid", "amt", "rate", "dur", "ii", "addl", "ss", "mode")
     }

@@ -125,7 +125,10 @@ def _label(cell: Cell) -> str:
 
 def _numbers(cells: Sequence[Cell], name: str, found: Findings) -> np.ndarray:
     values = np.full(len(cells), NUMBERS.get(name, float("nan")))
-    remedy = f"{name}: {MEANING[name]}." if name in MEANING else "Correct the cell, or write . where it is missing."
+    remedy = "Correct the cell, or write . where it is missing."
+    said = f"{name}: {MEANING[name]}." if name in MEANING else None
+    if name == "DV":
+        remedy += " Answers in words need numbers: yes is 1 and no 0; levels are such as 0, 1, 2."
     for row, cell in enumerate(cells):
         if cell is None:
             if name == "TIME":
@@ -141,7 +144,7 @@ def _numbers(cells: Sequence[Cell], name: str, found: Findings) -> np.ndarray:
                 hint = "Decimals are written with a point." if re.fullmatch(r"[-+]?\d+,\d+", cell) else None
                 if name == "DV" and _BELOW.fullmatch(cell):
                     hint = "Below a limit, an observation has CENS 1 and the limit in LLOQ, or MDV 1 to leave it out."
-                found.row("text", row, name, f"`{cell}` is not a number.", hint, remedy)
+                found.row("text", row, name, f"`{cell}` is not a number.", hint or said, remedy)
                 continue
         value = float(cell.upper().replace("D", "E") if isinstance(cell, str) else cell)
         if math.isinf(value):

@@ -11,6 +11,9 @@ from pkpd.data.dose import Dose, is_number
 from pkpd.data.layout import html_table, short, text_table
 from pkpd.errors import DoseError, UnitError
 
+#: The text of a regimen without a dose.
+NO_DOSE = "no dose"
+
 
 @dataclass(frozen=True, slots=True)
 class Regimen:
@@ -61,7 +64,7 @@ class Regimen:
 
         Each dose is ``<amount> <unit>[/kg] [<drug>] [<route>] [bolus | over <time> | at <rate>]
         [every <time> x <n>] [at <time> | at day <n> | from <time>]``; doses are joined with ``;``, ``and`` or
-        ``then``. ``day 14`` is 14 times 24 h after time 0.
+        ``then``. ``day 14`` is 14 times 24 h after time 0. ``no dose`` is a regimen without any.
 
         Raises
         ------
@@ -77,7 +80,8 @@ class Regimen:
         """
         from pkpd.data.sentence import read_sentence
 
-        return cls(read_sentence(text, time_unit), time_unit=time_unit)
+        none = isinstance(text, str) and " ".join(text.lower().split()) == NO_DOSE
+        return cls(() if none else read_sentence(text, time_unit), time_unit=time_unit)
 
     @classmethod
     def of(cls, given: Regimen | Dose | str | Iterable[Dose], time_unit: str = "h") -> Regimen:
@@ -201,7 +205,7 @@ class Regimen:
         return Regimen(tuple(doses), time_unit=self.time_unit)
 
     def _title(self) -> str:
-        number = "no dose" if not self.count else "1 dose" if self.count == 1 else f"{self.count} doses"
+        number = NO_DOSE if not self.count else "1 dose" if self.count == 1 else f"{self.count} doses"
         return f"Regimen of {number}" + (f", time in {self.time_unit}" if self.time_unit else "")
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -124,6 +124,15 @@ class Outcome:
     compared: bool = True
 
 
+def _able(features: Iterable[Feature]) -> str:
+    """Name the estimators that handle all of these."""
+    import pkpd.estimation as room
+
+    every = [getattr(room, name) for name in room.__all__]
+    able = [one.__name__ for one in every if set(features) <= set(getattr(one, "handles", ()) or ())]
+    return f"Choose an estimator that does: {', '.join(able)}." if able else "No estimator handles all of it."
+
+
 def check_handles(estimator: Estimator, problem: Problem) -> None:
     """Refuse a problem that holds what the estimator cannot honour.
 
@@ -141,5 +150,5 @@ def check_handles(estimator: Estimator, problem: Problem) -> None:
             " and ".join(f"it cannot honour {feature.value} ({places})" for feature, places in beyond.items()) + ".",
             where=f"{name}()",
             expected=f"{name} handles {', '.join(sorted(feature.value for feature in estimator.handles))}.",
-            remedy=f"Choose an estimator that handles it. {' '.join(out)}",
+            remedy=" ".join([_able(problem.features), *out]),
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from pkpd.errors import CannotFit, UsageError, suggestion
+from pkpd.errors import CannotFit, UsageError, check_options, suggestion
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.crew import crew_of, refuse_crew
 from pkpd.estimation.enlarge import dataset, draws_of, enlarged
@@ -64,20 +64,14 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         check_seed(self.seed, why="data are drawn at random", where="Bootstrap(seed=...)")
-        for name, sound, expected in (
-            ("draws", self.draws >= 2, "2 or more."),
-            ("method", self.method in get_args(Method), f"One of {', '.join(get_args(Method))}."),
-            ("stratify", self.stratify is None or self.method == "case", 'None, or method="case".'),
-            ("level", 0 < self.level < 1, "A share between 0 and 1."),
-            ("max_iterations", self.max_iterations > 0, "1 or more."),
-        ):
-            if not sound:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)!r}.",
-                    where=f"Bootstrap({name}=...)",
-                    expected=expected,
-                    remedy="Leave it out for what is usual.",
-                )
+        check_options(
+            "Bootstrap",
+            ("draws", self.draws, self.draws >= 2, "2 or more."),
+            ("method", self.method, self.method in get_args(Method), f"One of {', '.join(get_args(Method))}."),
+            ("stratify", self.stratify, self.stratify is None or self.method == "case", 'None, or method="case".'),
+            ("level", self.level, 0 < self.level < 1, "A share between 0 and 1."),
+            ("max_iterations", self.max_iterations, self.max_iterations > 0, "1 or more."),
+        )
 
 
 def bootstrap(

@@ -8,13 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["STOPPED", "Descent", "Point", "descend", "stopped"]
+__all__ = ["EDGE", "STOPPED", "Descent", "Point", "descend", "stopped"]
 
 #: Why a descent ended that somebody interrupted.
 STOPPED = "stopped by hand"
-_SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-10, 2.0
+EDGE = "the objective has an edge there, along which the search creeps"
+_SUFFICIENT, _SHORTEST, _LONGEST = 1e-4, 1e-7, 2.0
 #: A search that has fallen by less than so many tolerances in so many iterations is as low as its slopes can tell.
 _STILL, _ITERATIONS = 100, 25
+#: A search that begins anew so many times, each time after a fall of less, creeps along an edge of the objective.
+_ANEW, _CREEP = 4, 0.05
 
 
 class Point(Protocol):
@@ -108,6 +111,7 @@ def descend(
         return Descent(x=x, point=here, hessian=np.eye(len(x)), decrement=np.inf, iterations=0, settled=False,
                        reason="the records have no likelihood at the start", trace=trace)  # fmt: skip
     gradient, reset = here.gradient, hessian is None
+    renewed, last = 0, np.inf
     hessian = _first_guess(here.information, size) if hessian is None else hessian
     for iteration in range(most + 1):
         if not np.isfinite(gradient).all():
@@ -134,6 +138,10 @@ def descend(
                 return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
                                settled=decrement <= 100 * tolerance, reason="no step leads further down",
                                trace=trace)  # fmt: skip
+            renewed, last = renewed + 1 if last - here.objective < _CREEP else 1, here.objective
+            if renewed > _ANEW:
+                return Descent(x=x, point=here, hessian=hessian, decrement=decrement, iterations=iteration,
+                               settled=decrement <= 100 * tolerance, reason=EDGE, trace=trace)  # fmt: skip
             hessian, reset = _first_guess(here.information, size), True
             continue
         x = x + step

@@ -1,31 +1,41 @@
-"""Fits in files: netCDF, written whole or not at all."""
+"""Results in files: netCDF, written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkpd.errors import FitFileError
-from pkpd.estimation.tree import FORMAT
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["read", "write", "write_whole"]
 
+#: The command that writes a file with one.
+_COMMAND = {"fit": "run", "study": "study"}
 
-def write(tree: xr.DataTree, path: Path) -> None:
+
+def write(tree: xr.DataTree, path: Path, *, noun: str = "fit") -> None:
     """Write a tree to a netCDF file, whole or not at all.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    path : Path
+    noun : str
+        What it is, for messages.
 
     Raises
     ------
     FitFileError
         The file cannot be written; what was there before is still there.
     """
-    write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="h5netcdf"), what="the fit")
+    write_whole(path, lambda temporary: tree.to_netcdf(temporary, engine="h5netcdf"), what=f"the {noun}")
 
 
 def write_whole(path: Path, put: Callable[[Path], object], *, what: str) -> None:
@@ -71,13 +81,21 @@ def write_whole(path: Path, put: Callable[[Path], object], *, what: str) -> None
         raise
 
 
-def read(path: Path) -> xr.DataTree:
+def read(path: Path, *, noun: str, form: str) -> xr.DataTree:
     """Read a tree from a netCDF file, into memory.
+
+    Parameters
+    ----------
+    path : Path
+    noun : str
+        What it should be, for messages.
+    form : str
+        What the attribute ``format`` of its root says then.
 
     Raises
     ------
     FitFileError
-        There is no such file, or it is not a whole Fit.
+        There is no such file, or it does not hold a whole result of the kind.
     """
     import xarray as xr
 
@@ -85,7 +103,8 @@ def read(path: Path) -> xr.DataTree:
         raise FitFileError(
             "there is no such file.",
             where=str(path),
-            remedy="Check the path; Fit.save and `pkpd run` write such files.",
+            expected=f"A netCDF file with a {noun}.",
+            remedy=f"Check the path; {noun.title()}.save and `pkpd {_COMMAND[noun]}` write such files.",
         )
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
@@ -95,15 +114,17 @@ def read(path: Path) -> xr.DataTree:
         raise FitFileError(
             f"the file is damaged, or no netCDF file ({_first_line(error)}).",
             where=str(path),
-            expected="A netCDF file as Fit.save writes it.",
-            remedy="Run the fit again.",
+            expected=f"A netCDF file as {noun.title()}.save writes it.",
+            remedy=f"Run the {noun} again.",
         ) from error
-    if tree.attrs.get("format") != FORMAT:
+    found = tree.attrs.get("format", "not said")
+    if found != form:
+        other = str(found).split()[1] if re.fullmatch(r"pkpd (fit|study) \d+", str(found)) else None
         raise FitFileError(
-            f"this is not a fit: its format is {tree.attrs.get('format', 'not said')!r}.",
+            f"this is not a {noun}: its format is {found!r}.",
             where=str(path),
-            expected=f"The attribute format is {FORMAT!r}.",
-            remedy="Open other netCDF files with xarray.",
+            expected=f"The attribute format is {form!r}.",
+            remedy=f"Read it with pkpd.{other.title()}.load." if other else "Open other netCDF files with xarray.",
         )
     return tree
 

@@ -18,7 +18,8 @@ import numpy as np
 from pkpd.errors import CannotFit, FitError, MismatchError, suggestion
 from pkpd.estimation.base import Estimator, check_handles
 from pkpd.estimation.find_start import find_start
-from pkpd.estimation.tree import lay_out
+from pkpd.estimation.result import Result
+from pkpd.estimation.tree import FORMAT, lay_out
 from pkpd.likelihood import Feature, make_problem
 from pkpd.model import Model
 
@@ -93,7 +94,8 @@ def fit(
     able = estimator.handles
     problem = make_problem(model, data, held=held, occasions=Feature.OCCASIONS in able, unseen=Feature.UNSEEN in able)
     check_handles(estimator, problem)
-    outcome = estimator.run(problem)
+    with np.errstate(over="ignore", invalid="ignore"):  # a wild trial, which is not taken
+        outcome = estimator.run(problem)
     if found is not None:
         outcome = replace(outcome, notes=(found.note, *outcome.notes))
     attrs = {
@@ -123,7 +125,7 @@ def load_fit(path: str | Path) -> Fit:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Fit:
+class Fit(Result):
     """What a fit found, as one tree of labelled arrays.
 
     ``fit["records"]`` and the other groups are :class:`xarray.Dataset`; :mod:`pkpd.schema` says what their variables
@@ -137,24 +139,10 @@ class Fit:
         lmfit's own results by subject, or under ``"pooled"``. They are not saved: empty after :meth:`load`.
     """
 
-    tree: xr.DataTree
+    noun = "fit"
+    format = FORMAT
+
     lmfit: Mapping[str, lmfit.model.ModelResult] = field(default_factory=dict)
-
-    def __getitem__(self, group: str) -> xr.Dataset:
-        """Give a group of the tree."""
-        if group not in self.tree.children:
-            raise FitError(
-                f"there is no group `{group}`.",
-                where="fit",
-                expected=f"Groups: {', '.join(self.tree.children)}.",
-                remedy=suggestion(group, self.tree.children),
-            )
-        return self.tree[group].to_dataset()
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Attributes of the root."""
-        return {str(name): value for name, value in self.tree.attrs.items()}
 
     @property
     def estimates(self) -> xr.Dataset:
@@ -301,35 +289,6 @@ class Fit:
             if at_low or at_high:
                 found[name] = "on both sides" if at_low and at_high else "below" if at_low else "above"
         return found
-
-    def save(self, path: str | Path) -> None:
-        """Write to a netCDF file, whole or not at all.
-
-        Raises
-        ------
-        FitFileError
-            The file cannot be written.
-        """
-        from pkpd.estimation.file import write
-
-        write(self.tree, Path(path))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Fit:
-        """Read from a netCDF file.
-
-        Raises
-        ------
-        FitFileError
-            There is no such file, or it is not a whole Fit.
-        """
-        from pkpd.estimation.file import read
-
-        return cls(tree=read(Path(path)))
-
-    def identical(self, other: Fit) -> bool:
-        """Whether everything is the same, attributes included."""
-        return self.tree.identical(other.tree)
 
     def __repr__(self) -> str:
         attrs = self.tree.attrs

@@ -127,8 +127,9 @@ def ends_of_scores(population: Population, modes: Modes) -> tuple[str, ...]:
             continue
         own = density.residuals.own(law, rows, psi[population.subject])
         chance = law.probabilities(modes.at.f[rows], own)[:, [0, -1]].mean(axis=0)
-        ends = [f"{100 * (seen.dv[rows] == law.levels[k]).mean():.3g} % are {law.levels[k]:g} ({100 * expected:.2g} % "
-                "expected)" for k, expected in zip((0, -1), chance, strict=True)]  # fmt: skip
+        ends = [f"{100 * (seen.dv[rows] == law.levels[k]).mean():.3g} % are {law.levels[k]:g} "
+                f"({f'{100 * expected:.2g}' if expected > 1e-4 else 'below 0.01'} % expected)"
+                for k, expected in zip((0, -1), chance, strict=True)]  # fmt: skip
         name = list(population.problem.model.outputs)[int(seen.output[rows[0]])]
         found.append(f"Of {rows.size} scores of {name} {' and '.join(ends)}.")
     return tuple(found)

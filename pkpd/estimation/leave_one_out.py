@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import CannotFit, UsageError
+from pkpd.errors import CannotFit, check_options
 from pkpd.estimation.beside import exactly
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.crew import crew_of, refuse_crew
@@ -88,13 +88,7 @@ def leave_one_out(
     FitFileError
         The checkpoint cannot be written, or belongs to other work.
     """
-    if max_iterations < 1:
-        raise UsageError(
-            f"max_iterations is {max_iterations!r}.",
-            where="leave_one_out(max_iterations=...)",
-            expected="1 or more.",
-            remedy="Leave it out for what is usual.",
-        )
+    check_options("leave_one_out", ("max_iterations", max_iterations, max_iterations >= 1, "1 or more."))
     refuse_crew(workers, "leave_one_out")
     known = recall(fit, data, "leave_one_out(fit, data)").in_own_order()
     names = known.population.problem.subjects

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import MismatchError, UsageError
+from pkpd.errors import MismatchError, UsageError, check_options
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.crew import crew_of, refuse_crew
 from pkpd.estimation.descend import Descent
@@ -219,7 +219,6 @@ def compare(
 
 
 def _check(data: Dataset | None, n: int | None, seed: int | None, most: int, checkpoint: str | Path | None) -> None:
-    where, remedy = "compare(...)", "Leave it out for what is usual."
     if n is not None:
         check_seed(seed, why="data are drawn at random", where="compare(seed=...)")
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
@@ -232,12 +231,11 @@ def _check(data: Dataset | None, n: int | None, seed: int | None, most: int, che
     elif seed is not None or checkpoint is not None:
         raise UsageError(
             "seed or checkpoint is given, and n is not.",
-            where=where,
+            where="compare(...)",
             expected="n, the number of data sets to draw.",
             remedy="Add n=999, or leave them out.",
         )
-    if most < 1:
-        raise UsageError(f"max_iterations is {most!r}.", where=where, expected="1 or more.", remedy=remedy)
+    check_options("compare", ("max_iterations", most, most >= 1, "1 or more."))
 
 
 def _tested(

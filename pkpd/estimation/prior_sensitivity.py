@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import CannotFit, UsageError
+from pkpd.data.dose import is_number
+from pkpd.errors import CannotFit, check_options
 from pkpd.estimation.assemble import prior_share
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.enlarge import dataset, enlarged
@@ -89,16 +90,18 @@ def prior_sensitivity(
     UsageError
         There is nothing to change, or a factor is no number above 0 other than 1.
     """
-    scale = tuple(float(one) for one in scale)
-    for name, value, sound, expected in (
+    given = (scale,) if isinstance(scale, (str, int, float)) else tuple(scale)
+    check_options(
+        "prior_sensitivity", ("scale", scale, all(is_number(one) for one in given), "Factors, such as (0.5, 2).")
+    )
+    scale = tuple(float(one) for one in given)
+    check_options(
+        "prior_sensitivity",
         ("scale", scale, all(0 < one < np.inf and one != 1 for one in scale), "Factors above 0, and not 1."),
         ("scale", scale, len(set(scale)) == len(scale), "Every factor once."),
         ("scale", scale, bool(scale) or remove, "A factor at least, or remove=True."),
         ("max_iterations", max_iterations, max_iterations >= 1, "1 or more."),
-    ):
-        if not sound:
-            raise UsageError(f"{name} is {value!r}.", where="prior_sensitivity(...)", expected=expected,
-                             remedy="Leave it out for what is usual.")  # fmt: skip
+    )
     known = recall(fit, data, "prior_sensitivity(fit, data)").in_own_order()
     model, effects = known.population.problem.model, known.population.effects
     own = {name: Priors.of(model.replace(priors={name: prior}), effects) for name, prior in model.priors.items()}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pkpd.errors import CannotFit, UsageError, suggestion
+from pkpd.errors import CannotFit, check_options, suggestion
 from pkpd.estimation.descend import Descent, descend
 from pkpd.estimation.enlarge import dataset, enlarged
 from pkpd.estimation.hold import Held, HeldLook, hold
@@ -64,18 +64,12 @@ class Profile:
     def __post_init__(self) -> None:
         if self.parameters is not None:
             object.__setattr__(self, "parameters", tuple(self.parameters))
-        for name, sound, expected in (
-            ("level", 0 < self.level < 1, "A share between 0 and 1."),
-            ("points", self.points >= 0, "0 or more."),
-            ("tolerance", self.tolerance > 0, "A number above 0."),
-        ):
-            if not sound:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)!r}.",
-                    where=f"Profile({name}=...)",
-                    expected=expected,
-                    remedy="Leave it out for what is usual.",
-                )
+        check_options(
+            "Profile",
+            ("level", self.level, 0 < self.level < 1, "A share between 0 and 1."),
+            ("points", self.points, self.points >= 0, "0 or more."),
+            ("tolerance", self.tolerance, self.tolerance > 0, "A number above 0."),
+        )
 
 
 def profile(fit: Fit, data: Dataset, how: Profile | None = None, *, interval: Literal["profile"] | None = None) -> Fit:

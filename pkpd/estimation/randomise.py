@@ -18,7 +18,7 @@ import numpy as np
 
 from pkpd.data import Dataset
 from pkpd.data.exchange import Exchange
-from pkpd.errors import CannotFit, UsageError, suggestion
+from pkpd.errors import CannotFit, UsageError, check_options, suggestion
 from pkpd.estimation.assignments import count, drawn, every
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.descend import Descent
@@ -176,7 +176,7 @@ def randomise(
         There is no seed, or n is no count.
     """
     where = "randomise(...)"
-    _check(n, alternative, max_iterations, where)
+    _check(n, alternative, max_iterations)
     computed, name, seen, key = _statistic(fit, data, statistic, against, max_iterations, where)
     exchange = Exchange.of(seen, column, per=per, along=along, starts=starts)
     people = sorted(exchange.assignment)
@@ -201,17 +201,15 @@ def randomise(
     return _counted(exchange, name, side, people, assigned, done, possible, exact and not stopped, stopped, refit)
 
 
-def _check(n: int, alternative: str | None, most: int, where: str) -> None:
+def _check(n: int, alternative: str | None, most: int) -> None:
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
     sides = get_args(Alternative)
-    for name, value, sound, expected in (
+    check_options(
+        "randomise",
         ("n", n, whole and n >= 1, "1 or more: with 19 assignments p is 0.05 at least."),
         ("alternative", alternative, alternative in (None, *sides), f"One of {', '.join(sides)}."),
         ("max_iterations", most, most >= 1, "1 or more."),
-    ):
-        if not sound:
-            raise UsageError(f"{name} is {value!r}.", where=where, expected=expected,
-                             remedy="Leave it out for what is usual.")  # fmt: skip
+    )
 
 
 def _statistic(
@@ -256,7 +254,11 @@ def _statistic(
 
 def _of_data(statistic: Statistic) -> Callable[[Dataset], tuple[float, str, str]]:
     def computed(data: Dataset) -> tuple[float, str, str]:
-        value = float(statistic(data))
+        given = statistic(data)
+        try:
+            value = float(given)
+        except (TypeError, ValueError):
+            return np.nan, "failed", f"The statistic is {given!r:.60}, and no number."
         return (value, "computed", "") if np.isfinite(value) else (np.nan, "failed", f"The statistic is {value}.")
 
     return computed

@@ -223,6 +223,13 @@ def _least(
 
 def estimator_of(fit: Fit, where: str) -> PopulationEstimator | SAEM:
     """Give the estimator that a fit names, with its options; `where` is who asks."""
+    if not hasattr(fit, "attrs") or "estimator" not in fit.attrs:
+        raise CannotFit(
+            f"a {type(fit).__name__} is given where a fit should be.",
+            where=where,
+            expected="What pkpd.fit gives.",
+            remedy="Fit the model first: pkpd.fit(model, data, pkpd.FOCE()).",
+        )
     name = str(fit.attrs["estimator"]).split("(", 1)[0]
     known = {one.__name__: one for one in _ESTIMATORS}
     if name not in known:

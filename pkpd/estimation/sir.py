@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from pkpd.errors import CannotFit, UsageError
+from pkpd.errors import CannotFit, check_options
 from pkpd.estimation.enlarge import dataset, draws_of, enlarged
 from pkpd.estimation.profiles import Profile, profile
 from pkpd.estimation.proposal import Normal, SplitNormal, factor_of
@@ -72,21 +72,20 @@ class SIR:
 
     def __post_init__(self) -> None:
         check_seed(self.seed, why="parameters are drawn at random", where="SIR(seed=...)")
-        for name, sound, expected in (
-            ("samples", self.samples >= 2, "2 or more."),
-            ("resamples", 2 <= self.resamples <= self.samples, f"From 2 to samples, {self.samples}."),
-            ("rounds", self.rounds >= 1, "1 or more."),
-            ("inflation", self.inflation > 0, "A number above 0."),
-            ("level", 0 < self.level < 1, "A share between 0 and 1."),
-            ("proposal", self.proposal in get_args(Proposal), f"One of {', '.join(get_args(Proposal))}."),
-        ):
-            if not sound:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)!r}.",
-                    where=f"SIR({name}=...)",
-                    expected=expected,
-                    remedy="Leave it out for what is usual.",
-                )
+        check_options(
+            "SIR",
+            ("samples", self.samples, self.samples >= 2, "2 or more."),
+            ("resamples", self.resamples, 2 <= self.resamples <= self.samples, f"From 2 to samples, {self.samples}."),
+            ("rounds", self.rounds, self.rounds >= 1, "1 or more."),
+            ("inflation", self.inflation, self.inflation > 0, "A number above 0."),
+            ("level", self.level, 0 < self.level < 1, "A share between 0 and 1."),
+            (
+                "proposal",
+                self.proposal,
+                self.proposal in get_args(Proposal),
+                f"One of {', '.join(get_args(Proposal))}.",
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from pkpd.likelihood.observations import Observations
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.problem import Prediction
 from pkpd.model import Output
-from pkpd.model.kind import Event, Likelihood, Score
+from pkpd.model.kind import Categories, Event, Likelihood, Score
 
 __all__ = ["check_likelihood", "check_population"]
 
@@ -86,7 +86,13 @@ def check_likelihood(population: Population, z: np.ndarray, each: np.ndarray) ->
     ]
     if rows.size > _NAMED:
         findings.append(
-            Finding(code="no likelihood", where=seen.origin, what=f"{rows.size - _NAMED} more records like this.")
+            Finding(
+                code="no likelihood",
+                where=seen.origin,
+                what=f"{rows.size - _NAMED} more records like this.",
+                expected="All of them possible.",
+                remedy="See above.",
+            )
         )
     if findings:
         raise_all(CannotFit, findings)
@@ -95,8 +101,9 @@ def check_likelihood(population: Population, z: np.ndarray, each: np.ndarray) ->
         f"the records of {', '.join(who[:_NAMED])}{f' and {len(who) - _NAMED} more' if len(who) > _NAMED else ''} have "
         "no likelihood at the starting values.",
         where=problem.where,
-        expected="A residual SD above 0 for every record, and predictions above 0 under a log-normal error.",
-        remedy="Change the starting values, or the law of the residual error.",
+        expected="Predictions at which every record is possible: a residual SD above 0, above 0 under a log-normal "
+        "error, within the range of a score, not absurdly far from a count.",
+        remedy="Look for records that are errors, change the starting values, or the law of the observations.",
     )
 
 
@@ -201,7 +208,8 @@ def _outputs(population: Population) -> list[Finding]:
         rows = np.flatnonzero((residuals.output == o) & np.isnan(residuals.known) & ~density.left_out)
         rows = rows[np.argsort(seen.row[rows], kind="stable")]
         if law.discrete is not None:
-            found += _all_the_same(seen, output, rows)
+            found += _all_the_same(seen, output, rows, [name for name in output.residual_names if name in
+                                                        effects.typical])  # fmt: skip
             continue
         own = [p for p in (law.add, law.prop, law.log) if p is not None]
         free = [residuals.names[p] for p in own if residuals.names[p] in effects.typical]
@@ -250,8 +258,8 @@ def _outputs(population: Population) -> list[Finding]:
     return found
 
 
-def _all_the_same(seen: Observations, output: Output, rows: np.ndarray) -> list[Finding]:
-    """Scores, categories or counts that are all one value."""
+def _all_the_same(seen: Observations, output: Output, rows: np.ndarray, free: list[str]) -> list[Finding]:
+    """Scores, categories or counts that are all one value, and levels that nobody has; `free` are estimated."""
     dv, kind = seen.dv[rows], output.kind
     if isinstance(kind, Event) and dv.size and (dv == 0).all():
         return [
@@ -263,6 +271,20 @@ def _all_the_same(seen: Observations, output: Output, rows: np.ndarray) -> list[
                 remedy="Check the column DV; or leave the output out.",
             )
         ]
+    if isinstance(kind, Categories) and dv.size and free:
+        unseen = [level for level in kind.levels if not (dv == level).any()]
+        if unseen and (dv != dv[0]).any():
+            said = ", ".join(f"{level:g}" for level in unseen)
+            return [
+                Finding(
+                    code="unseen",
+                    where=f"{seen.where(int(rows[0]))}, output {output.name}",
+                    what=f"nobody has the level {said} of {output.name}: a cut beside it runs to where it has no "
+                    "probability.",
+                    expected=f"Each of the levels {', '.join(f'{level:g}' for level in kind.levels)} at least once.",
+                    remedy=f"Take {said} out of levels, with a cut; or hold the cuts (fixed={free!r}).",
+                )
+            ]
     if dv.size < 2 or (dv != dv[0]).any() or kind is None or kind.key in ("event", "likelihood"):
         return []
     ends = (kind.lower, kind.upper) if isinstance(kind, Score) else ()

@@ -13,7 +13,9 @@ from pkpd.errors import Finding, UnitError
 from pkpd.likelihood.discrete import Discrete
 from pkpd.likelihood.observations import Observations
 from pkpd.model import Model, Output, Parameter
+from pkpd.model.expression import names
 from pkpd.model.kind import Event, Score
+from pkpd.model.observed import OWN_DV, is_likelihood
 from pkpd.model.parameter import Transform
 
 __all__ = ["check_records", "in_output_units", "residual_parameters", "which_output"]
@@ -98,6 +100,8 @@ def check_records(model: Model, seen: Observations) -> list[Finding]:
         of_output = (seen.output == k) & ~own_error
         if output.kind is not None:
             found += _of_its_kind(output, seen, np.flatnonzero(seen.output == k))
+            if is_likelihood(output) and (seen.output == k).any():
+                found += _own_likelihood(model, output)
             continue
         if not output.residual_names and of_output.any():
             found.append(
@@ -149,6 +153,24 @@ def _of_its_kind(output: Output, seen: Observations, rows: np.ndarray) -> list[F
     return found
 
 
+def _own_likelihood(model: Model, output: Output) -> list[Finding]:
+    """Find a log likelihood that does not look at what was observed."""
+    made = {OWN_DV}
+    for name, expr in model.assignments:
+        made |= {name} if names(expr) & made else set()
+    if output.name in made:
+        return []
+    return [
+        Finding(
+            code="observation",
+            where=f"output {output.name}",
+            what=f"this log likelihood does not depend on {OWN_DV}, so that what was observed changes nothing.",
+            expected=f"Such as {output.name} = {OWN_DV} * log(p) + (1 - {OWN_DV}) * log(1 - p).",
+            remedy=f"Write the law of {OWN_DV}; if a covariate says what was observed, add 0 * {OWN_DV}.",
+        )
+    ]
+
+
 def in_output_units(
     model: Model, seen: Observations, stated: Mapping[int, str | None]
 ) -> tuple[Observations, list[Finding]]:
@@ -183,5 +205,6 @@ def _rows(seen: Observations, rows: np.ndarray, code: str, what: str, expected: 
         for i in rows[:_SHOWN]
     ]
     if rows.size > _SHOWN:
-        found.append(Finding(code=code, where=seen.origin, what=f"{rows.size - _SHOWN} more records like this."))
+        found.append(Finding(code=code, where=seen.origin, what=f"{rows.size - _SHOWN} more records like this.",
+                             expected=expected, remedy=remedy))  # fmt: skip
     return found

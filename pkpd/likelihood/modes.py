@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ __all__ = ["Modes", "choose", "curvature_at", "find_modes", "joint"]
 
 #: The search ends where a step would change twice the objective by less than this; iterations, halvings of a step.
 _SETTLED, _MOST, _HALVINGS = 1e-17, 100, 25
+#: Where the value has not fallen by more than so much of it in so many iterations, the density has an edge.
+_EDGE, _WINDOW = 1e-11, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,7 @@ def find_modes(
         bent = np.where(positive[:, None, None], metric, bent)
     step, decrement = _newton(gradient, bent)
     share = np.ones(len(b))
-    iterations = 0
+    iterations, before = 0, deque[np.ndarray]()
     while iterations < _MOST:
         going = (decrement > _SETTLED) & (share > 0.5**_HALVINGS) & np.isfinite(value)
         if not going.any():
@@ -116,7 +119,9 @@ def find_modes(
         trial = np.where(going[:, None], b + share[:, None] * step, b)
         found = look(trial)
         # A change within rounding is as good as none.
-        better = going & (found[1] <= value + 1e-12 * np.maximum(1.0, np.abs(value)))
+        size = np.maximum(1.0, np.abs(value))
+        better = going & (found[1] <= value + 1e-12 * size)
+        before.append(value)
         take = better | ~going
         bent = _corrected(bent, trial - b, found[2] - gradient, better)
         b = np.where(take[:, None], trial, b)
@@ -128,6 +133,8 @@ def find_modes(
         bent = np.where((going & ~better & (share == 1.0))[:, None, None], np.nan_to_num(hessian), bent)
         step, decrement = _newton(gradient, bent)
         share = np.where(better, 1.0, np.where(going, 0.5 * share, share))
+        if iterations > _WINDOW:
+            share = np.where(before.popleft() - value <= _EDGE * size, 0.0, share)
     return Modes(b=b, at=at, value=value, hessian=hessian, decrement=decrement, iterations=iterations)
 
 

@@ -11,6 +11,7 @@ from pkpd.model.consistency import unit_findings
 from pkpd.model.expression import evaluate, names
 from pkpd.model.finder import Finder, expressions
 from pkpd.model.naming import name_findings, naming_findings
+from pkpd.model.observed import OWN_DV
 from pkpd.units import read, same
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ def unused_findings(model: Model) -> list[Finding]:
     findings = []
     for key in ("parameters", "constants", "covariates"):
         for name in getattr(model, key):
-            if name not in used:
+            if name == OWN_DV and name not in used:
+                findings.append(at.find(("outputs", next(iter(model.outputs))), "unused",
+                                        f"no log likelihood depends on `{OWN_DV}`, the observation of the record.",
+                                        severity="warning",
+                                        remedy=f"Write the law of {OWN_DV}."))  # fmt: skip
+            elif name not in used:
                 findings.append(at.find((key, name), "unused", f"`{name}` is not used.", severity="warning",
                                         remedy="Use it, or take the row away."))  # fmt: skip
     seen = _observed(model)

@@ -50,7 +50,7 @@ class Kind:
         """The law in words and numbers."""
         raise NotImplementedError
 
-    def _refuse(self, what: str, expected: str, remedy: str | None = None) -> None:
+    def _refuse(self, what: str, expected: str, remedy: str = "Correct it, or leave it out for what is usual.") -> None:
         raise ModelError(what, where=f"an output with {self.key}", expected=expected, remedy=remedy)
 
     def _choose(self, name: str, choices: tuple[str, ...]) -> None:
@@ -117,7 +117,7 @@ class Score(Kind):
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lower) and math.isfinite(self.upper) and self.lower < self.upper):
-            self._refuse(f"its range is {self.lower:g} to {self.upper:g}.", "lower < upper.")
+            self._refuse(f"its range is {self.lower:g} to {self.upper:g}.", "lower < upper.", "Exchange them.")
         steps = (self.upper - self.lower) / self.step if self.step > 0 else math.nan
         if not (steps >= 1 and abs(steps - round(steps)) < 1e-6):
             self._refuse(
@@ -129,7 +129,9 @@ class Score(Kind):
         self._choose("scale", ("score", "latent"))
         needed, other = ("precision", "sd") if self.law == "beta" else ("sd", "precision")
         if getattr(self, other) is not None:
-            self._refuse(f"the law is {self.law}, and {other} is given.", f"{needed}, and no {other}.")
+            self._refuse(
+                f"the law is {self.law}, and {other} is given.", f"{needed}, and no {other}.", f"Leave out {other}."
+            )
         if getattr(self, needed) is None:
             tenth = (self.upper - self.lower) / 10
             usual = {"logit-normal": 0.5, "bounded integer": 0.3, "beta": 20.0, "normal": tenth}
@@ -139,7 +141,8 @@ class Score(Kind):
         self._share("floor")
         self._share("ceiling")
         if self.floor + self.ceiling >= 1:
-            self._refuse(f"floor and ceiling are {self.floor:g} and {self.ceiling:g}.", "Less than 1 together.")
+            self._refuse(f"floor and ceiling are {self.floor:g} and {self.ceiling:g}.", "Less than 1 together.",
+                         "Start from smaller shares.")  # fmt: skip
 
     @property
     def count(self) -> int:
@@ -192,12 +195,13 @@ class Categories(Kind):
 
     def __post_init__(self) -> None:
         if len(self.levels) < 2 or any(not a < b for a, b in zip(self.levels, self.levels[1:], strict=False)):
-            self._refuse(f"levels are {list(self.levels)}.", "Two or more values, rising.")
+            self._refuse(f"levels are {list(self.levels)}.", "Two or more values, rising.",
+                         "Sort them, and name each once.")  # fmt: skip
         if len(self.cuts) != len(self.levels) - 1 or any(
             not (math.isfinite(a) and a < b) for a, b in zip(self.cuts, (*self.cuts[1:], math.inf), strict=True)
         ):
             self._refuse(f"cuts are {list(self.cuts)}, for {len(self.levels)} levels.",
-                         "One cut fewer than levels, rising.")  # fmt: skip
+                         "One cut fewer than levels, rising.", "Sort them; any values will do to begin.")  # fmt: skip
         self._choose("link", ("logit", "probit"))
 
     @property
@@ -274,7 +278,8 @@ class Count(Kind):
         wanted = self.law == "negative binomial"
         if wanted != (self.dispersion is not None) or not (self.dispersion is None or 0 < self.dispersion < math.inf):
             self._refuse(f"the law is {self.law}, and dispersion {self.dispersion}.",
-                         "A dispersion above 0 for the negative binomial law, none for Poisson's.")  # fmt: skip
+                         "A dispersion above 0 for the negative binomial law, none for Poisson's.",
+                         "Write dispersion = 0.5, or leave law and dispersion out.")  # fmt: skip
         self._share("zeros")
 
     @property
@@ -335,7 +340,8 @@ def read_kind(row: Row) -> Kind | None:
         return None
     key = given[0]
     if len(given) > 1:
-        row.wrong(key, f"{' and '.join(given)} are given.", expected="An observation is of one kind.")
+        row.wrong(key, f"{' and '.join(given)} are given.", expected="An observation is of one kind.",
+                  remedy=f"Leave {' or '.join(given)} out, or make another output of it.")  # fmt: skip
         return None
     # All kinds that need nothing can be said by `true`.
     content = {} if row.content[key] is True else row.content[key]

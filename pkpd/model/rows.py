@@ -129,7 +129,8 @@ class Row:
         """Take a list of numbers."""
         listed = self.rows(key)
         if not all(type(value) in (int, float) for value in listed):
-            self.wrong(key, f"`{key}` is not made of numbers.", expected="Such as [0, 1, 2].")
+            self.wrong(key, f"`{key}` is not made of numbers.", expected="Such as [0, 1, 2].",
+                       remedy="Give every one a number.")  # fmt: skip
             return ()
         return tuple(float(value) for value in listed)
 
@@ -151,7 +152,7 @@ class Row:
             self.fine = False
             if did_you_mean(key, (str(other) for other in self.content)) not in (None, "unit", "label"):
                 return False  # the key that is there instead is a finding of its own
-            self.reading.find(self.path, f"`{self.path[-1]}` has no `{key}`.", expected=what)
+            self.reading.find(self.path, f"`{self.path[-1]}` has no `{key}`.", expected=what, remedy=f"Add {key}.")
         return key in self.content
 
     def expression(self, key: str) -> Expr | None:

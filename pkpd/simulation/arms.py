@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd.data import Dose, Events, Regimen
 from pkpd.data.events import ROW_FIELDS
+from pkpd.data.regimen import NO_DOSE
 from pkpd.errors import DataError, DoseError, MismatchError
 from pkpd.simulation.covariates import Covariates
 
@@ -41,7 +42,7 @@ def read_arms(given: Any, time_unit: str) -> dict[str, Regimen]:
             )
         return {str(name): _read(name, one, time_unit) for name, one in given.items()}
     regimen = _read(None, given, time_unit)
-    text = given if isinstance(given, str) else "; ".join(dose.sentence(time_unit) for dose in regimen) or "no dose"
+    text = given if isinstance(given, str) else "; ".join(dose.sentence(time_unit) for dose in regimen) or NO_DOSE
     text = " ".join(text.split())
     return {text if len(text) <= _LONGEST_NAME else "regimen": regimen}
 

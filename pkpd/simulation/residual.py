@@ -14,13 +14,14 @@ from pkpd.likelihood import Prediction, Problem, make_problem
 from pkpd.likelihood.discrete import Discrete, Levels
 from pkpd.likelihood.population import Population
 from pkpd.likelihood.redraw import simulate_population
+from pkpd.model.kind import Binary, Count, Score
 from pkpd.streams import check_seed
 
 if TYPE_CHECKING:
     from pkpd.model import Model, Output
     from pkpd.simulation.covariates import Covariates
 
-__all__ = ["Observer", "check_drawable", "observer", "stand_in"]
+__all__ = ["Observer", "check_drawable", "observer", "stand_in", "what_is_drawn"]
 
 SUFFIX = "_observed"
 
@@ -29,6 +30,27 @@ def stand_in(output: Output) -> float:
     """Give a value that an observation of an output may have, until it is drawn."""
     law = Discrete.of(output, {name: k for k, name in enumerate(output.residual_names)})
     return 1.0 if law is None else float(law.levels[0]) if isinstance(law, Levels) else 0.0
+
+
+def what_is_drawn(output: Output) -> tuple[str, str]:
+    """Say what the law of an output asks of predictions (after "A model that can be solved"), and what to do."""
+    kind, name = output.kind, output.name
+    if isinstance(kind, Score) and kind.scale == "score":
+        return (
+            f", in whom {name} stays between {kind.lower:g} and {kind.upper:g}, as scores do",
+            f"Hold {name} within the range, as min(max(..., {kind.lower:g}), {kind.upper:g}) does, or write its "
+            'equations on the logit scale (scale = "latent").',
+        )
+    if isinstance(kind, Binary) and kind.scale == "probability":
+        return f", in whom {name} is a probability", 'Write its equation on the logit scale (scale = "logit").'
+    if isinstance(kind, Count):
+        return f", in whom {name}, the mean of a count, is not below 0", "Keep it above 0, as exp() does."
+    if output.log is not None:
+        return (
+            f", in whom {name} is above 0, as its log-normal error asks",
+            f"Give {name} another error.",
+        )
+    return "", "Look at the equations, and at covariates that are drawn beyond what they allow."
 
 
 def check_drawable(model: Model, outputs: Iterable[str], where: str) -> None:
@@ -140,12 +162,13 @@ class Observer:
         wrong = np.argwhere(~np.isfinite(found))
         if len(wrong):
             _, _, subject, _, output = at = tuple(wrong[0])
+            name = self.outputs[output]
+            asked, remedy = what_is_drawn(self.person.problem.model.outputs[name])
             raise SolveError(
-                f"`{self.outputs[output]}` is {f[at]:g}, where nothing can be observed under its residual error.",
+                f"`{name}` is {f[at]:g}, where nothing can be observed under its law.",
                 where=f"simulate(residual=True), subject {subjects[subject] + 1}",
-                expected="Predictions that the law allows: above 0 for a log-normal error, in the range of a score.",
-                remedy="Leave these times out (a log-normal error allows no prediction of 0), or give the output "
-                "another error.",
+                expected=f"A model that can be solved for everybody{asked}.",
+                remedy=f"{remedy} Or leave these times out.",
             )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd import __version__
+from pkpd.data.regimen import NO_DOSE
 from pkpd.errors import UsageError
 from pkpd.model.mixture import MIXNUM
 from pkpd.model.observed import is_likelihood
@@ -252,7 +253,7 @@ def check_count(value: object, option: str, what: str) -> int | None:
 
 def regimen_text(regimen: Regimen, time_unit: str) -> str:
     """Give a regimen in one line."""
-    return "; ".join(dose.sentence(time_unit) for dose in regimen) or "no dose"
+    return "; ".join(dose.sentence(time_unit) for dose in regimen) or NO_DOSE
 
 
 def describe(model: Model, name: str) -> tuple[str, str]:

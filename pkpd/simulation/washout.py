@@ -10,7 +10,7 @@ import numpy as np
 from pkpd import __version__
 from pkpd.data import Regimen
 from pkpd.data.dose import is_number
-from pkpd.errors import DataError, MismatchError, UsageError, suggestion
+from pkpd.errors import DataError, MismatchError, check_options, suggestion
 from pkpd.simulation.setting import check_count, describe, prepare
 from pkpd.simulation.simulate import compute
 from pkpd.simulation.source import Source, read_source
@@ -191,15 +191,13 @@ def _check(
             expected=f"Outputs: {', '.join(source.model.outputs)}.",
             remedy=suggestion(output, known) or "Name one of these.",
         )
-    wrong = (
-        ("residual", residual, "A share between 0 and 1.", is_number(residual) and 0 < residual < 1),
-        ("level", level, "A share between 0 and 1.", is_number(level) and 0 < level < 1),
-        ("absolute", absolute, "A size above 0.", absolute is None or (is_number(absolute) and absolute > 0)),
-        ("until", until, "A time above 0.", until is None or (is_number(until) and until > 0)),
+    check_options(
+        "washout",
+        ("residual", residual, is_number(residual) and 0 < residual < 1, "A share between 0 and 1."),
+        ("level", level, is_number(level) and 0 < level < 1, "A share between 0 and 1."),
+        ("absolute", absolute, absolute is None or (is_number(absolute) and absolute > 0), "A size above 0."),
+        ("until", until, until is None or (is_number(until) and until > 0), "A time above 0."),
     )
-    for name, value, expected, right in wrong:
-        if not right:
-            raise UsageError(f"{name} is {value!r}.", where=f"washout({name}=...)", expected=expected)
 
 
 class _Looks:

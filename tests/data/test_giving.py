@@ -43,6 +43,21 @@ def test_before_the_first_row():
     assert events.time.tolist() == [0, 24, 72, 336]
 
 
+def test_a_dose_belongs_to_the_occasion_that_it_begins():
+    """Not to the first: what is seen of a dose comes after it."""
+    table = {"ID": 1, "TIME": [0, 24, 168, 192], "DV": [1, 2, 3, 4], "OCC": [1, 1, 2, 2], "PERIOD": [1, 1, 2, 2],
+             "ARM": ["a", "a", "b", "b"]}  # fmt: skip
+    text = "1 mg iv at 0 h; 2 mg iv at 24 h; 3 mg iv at 167 h; 4 mg iv at day 9"
+    given = read_data(table, units={"TIME": "h"}).give(text)
+    doses = given.columns["EVID"] == 1
+    for name, want in (("OCC", [1, 1, 2, 2]), ("PERIOD", [1, 1, 2, 2]), ("ARM", ["a", "a", "b", "b"])):
+        assert given.columns[name][doses].tolist() == want
+
+
+def test_no_dose_is_a_regimen():
+    assert Regimen.read("No  dose") == Regimen((), time_unit="h") and not Regimen.of("no dose").count
+
+
 def test_times_are_converted():
     data = read_data({"TIME": [10, 20], "DV": 1}, units={"TIME": "min"})
     assert data.give(Regimen.read("1 mg iv over 1 h", "h")).events().dur[0] == pytest.approx(60)

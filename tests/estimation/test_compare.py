@@ -219,5 +219,7 @@ def test_all_that_is_wrong_is_said_at_once(small, large, data):
     for wrong in ({"n": 0, "seed": 1}, {"n": True, "seed": 1}, {"n": 5}, {"seed": 1}, {"n": 5, "seed": 1}):
         with pytest.raises(UsageError):
             pkpd.compare(small, large, *([] if wrong == {"n": 5, "seed": 1} else [data]), **wrong)
+    with pytest.raises(CannotFit, match="a Model is given where a fit should be"):
+        pkpd.compare(one_way_model(), large)
     with pytest.raises(CannotFit):
         pkpd.compare(pkpd.fit(one_way_model(), data, pkpd.Pooled()), large)

@@ -11,6 +11,7 @@ import pkpd
 from pkpd.errors import CannotFit, MismatchError
 from pkpd.estimation.population import population_of
 from pkpd.likelihood.marginal import laplace
+from pkpd.likelihood.modes import find_modes
 from pkpd.likelihood.problem import make_problem
 from pkpd.likelihood.quadrature import quadrature
 from pkpd.likelihood.redraw import simulate_population
@@ -236,6 +237,36 @@ def test_columns_that_no_score_can_have(columns: dict, said: str):
     model = model_of(KINDS["score"])
     with pytest.raises(MismatchError, match=said):
         pkpd.fit(model, pkpd.read_data(table([50.0, 51.0, 3.0, 4.0, 5.0, 6.0], **columns)), pkpd.Laplace())
+
+
+@pytest.mark.parametrize("unseen", [1, 3])
+def test_levels_that_nobody_has(unseen: int):
+    """The cut beside one has no estimate; it can be held."""
+    model = model_of(KINDS["levels"])
+    dv = [level for level in (0, 1, 2, 3) if level != unseen] * 4
+    data = pkpd.read_data({"ID": np.repeat(np.arange(4), 3), "TIME": [0, 1, 2] * 4, "DV": dv})
+    with pytest.raises(CannotFit, match=f"nobody has the level {unseen} of y"):
+        pkpd.fit(model, data, pkpd.Laplace())
+    held = pkpd.fit(model, data, pkpd.Laplace(), fixed=["y.cut1", "y.gap2", "y.gap3"])
+    assert np.isfinite(held.ofv)
+
+
+def test_modes_on_an_edge_are_left_soon():
+    """Where an observation is most probable at a kink of its prediction, no step leads on."""
+    model = pkpd.Model("""
+    [parameters]
+    e = { typical = 0, transform = "none", iiv = 1 }
+    [dynamics]
+    equations = "y = max(e - 0.3, 0.3 - e) * 10 + max(e, 0) * 0.1"
+    [outputs]
+    y = { add = 1 }
+    """)
+    data = pkpd.read_data({"ID": [1, 1, 2, 2], "TIME": [0, 1, 0, 1], "DV": [-9, -10, -12, -8]})
+    problem = make_problem(model, data)
+    population = population_of(problem, censoring="M3", threads=1, where="test")
+    found = find_modes(population, np.zeros(2), np.eye(1), np.zeros((2, 1)))
+    np.testing.assert_allclose(found.b[:, 0], 0.3, atol=1e-5)
+    assert not found.settled.any() and found.iterations < 75
 
 
 def test_simulations_stay_within_the_range():

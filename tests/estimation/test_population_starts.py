@@ -242,3 +242,14 @@ def test_starts_are_checked():
         pkpd.FOCE(starts=0)
     with pytest.raises(CannotFit, match="starts is 2"):
         pkpd.FOCE(starts=2, max_iterations=0)
+
+
+@pytest.mark.slow
+def test_a_search_along_an_edge_ends():
+    """Scores held within their range by min and max: both searches, for modes and for estimates, meet edges."""
+    folder = Path(__file__).parents[2] / "fits" / "ketamine_fatigue_virtual"
+    own = pkpd.load(folder / "model.toml")
+    data = pkpd.Trial.read(folder / "trial.toml").simulate(own, seed=20260217, replicate=19)
+    fit = pkpd.fit(own, data, pkpd.Laplace())
+    assert int(fit.verdict["evaluations"]) < 25_000  # 46 000 and more if it creeps along
+    assert fit.ofv < 1115

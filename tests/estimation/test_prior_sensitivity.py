@@ -106,6 +106,9 @@ def test_what_was_begun_goes_on(fit, data, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_done(fit, data):
+    for wrong in ({"scale": "wide"}, {"scale": ("2", 3)}):
+        with pytest.raises(UsageError, match="scale"):
+            pkpd.prior_sensitivity(fit, data, **wrong)
     for wrong in ({"scale": (0.0,)}, {"scale": (1.0,)}, {"scale": (2.0, 2.0)}, {"scale": (), "remove": False},
                   {"max_iterations": 0}):  # fmt: skip
         with pytest.raises(UsageError, match=next(iter(wrong))):

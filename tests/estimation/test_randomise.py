@@ -226,6 +226,8 @@ def test_bad_questions(data):
             pkpd.randomise(data, statistic=contrast, **wrong)
     with pytest.raises(UsageError, match="no fit"):
         pkpd.randomise(data)
+    with pytest.raises(CannotFit, match="'high', and no number"):
+        pkpd.randomise(data, statistic=lambda own: "high")
     with pytest.raises(CannotFit, match="under all 210 assignments"):
         pkpd.randomise(data, statistic=lambda own: float(np.nansum(own.columns["DV"])))
 

@@ -7,42 +7,33 @@ import pytest
 from scipy import optimize, stats
 
 import pkpd
-from pkpd.errors import CannotFit, MismatchError, PkpdError, SolveError, UnitError
+from pkpd.errors import CannotFit, MismatchError, PkpdError, UnitError
 from pkpd.likelihood.hazard import log_chance
 from pkpd.likelihood.problem import make_problem
 
-CONSTANT = """
+
+def hazard_of(parameters: str, equation: str) -> str:
+    """A model of one event, in days."""
+    return f"""
 [units]
 time = "d"
 [parameters]
-h0 = { typical = 0.3, unit = "1/d" }
+{parameters}
 [outputs]
-death = { unit = "1/d", event = {} }
+death = {{ unit = "1/d", event = {{}} }}
 [dynamics]
-equations = "death = h0"
+equations = "death = {equation}"
 """
-WEIBULL = """
-[units]
-time = "d"
-[parameters]
-scale = { typical = 8, unit = "d" }
-shape = { typical = 1.2, unit = "1" }
-[outputs]
-death = { unit = "1/d", event = {} }
-[dynamics]
-equations = "death = shape / scale * (t / scale) ** (shape - 1)"
-"""
-GOMPERTZ = """
-[units]
-time = "d"
-[parameters]
-a = { typical = 0.05, unit = "1/d" }
-b = { typical = 0.1, unit = "1/d", transform = "none" }
-[outputs]
-death = { unit = "1/d", event = {} }
-[dynamics]
-equations = "death = a * exp(b * t)"
-"""
+
+
+CONSTANT = hazard_of('h0 = { typical = 0.3, unit = "1/d" }', "h0")
+WEIBULL = hazard_of(
+    'scale = { typical = 8, unit = "d" }\nshape = { typical = 1.2, unit = "1" }',
+    "shape / scale * (t / scale) ** (shape - 1)",
+)
+GOMPERTZ = hazard_of(
+    'a = { typical = 0.05, unit = "1/d" }\nb = { typical = 0.1, unit = "1/d", transform = "none" }', "a * exp(b * t)"
+)
 
 
 def read(rows: list[str], head: str = "ID,TIME,DV,EVID", **more: str) -> pkpd.Dataset:
@@ -144,15 +135,34 @@ def test_parametric_survival_is_that_of_scipy(model, names, survivor, hazard):
     assert value(fit, names[0]) == pytest.approx(np.exp(best.x[0]), rel=1e-3)
 
 
-def test_hazards_that_are_infinite_at_first():
-    """As the page on events has it: with a shape below 1 a solver cannot begin at 0, and can just beside it."""
-    data = single(np.array([5.0, 20.0]), np.array([False, True]))
-    problem = make_problem(pkpd.Model(WEIBULL), data)
-    with pytest.raises(SolveError):
-        problem.predict(np.array([[8, 0.6], [8, 0.6]])).raise_failures()
-    f, _ = values_of(WEIBULL.replace("(t / scale)", "(t / scale + 1e-9)"), data, scale=8.0, shape=0.6)
-    want = [-((5 / 8) ** 0.6), np.log(0.6 / 8 * (20 / 8) ** -0.4) - (20 / 8) ** 0.6]
-    np.testing.assert_allclose(f, want, atol=1e-5)
+@pytest.mark.parametrize("shape", [0.3, 0.6, 0.9])
+def test_hazards_that_are_infinite_at_first(shape):
+    """A shape below 1: the sum is finite, and so is all that is said of it."""
+    data = read(["1,0,.,2", "1,5,0,0", "2,0,0,0", "2,20,1,0"])
+    f, df = values_of(WEIBULL, data, scale=8.0, shape=shape)
+    last = np.log(shape / 8 * 2.5 ** (shape - 1)) - 2.5**shape
+    np.testing.assert_allclose(f, [-((5 / 8) ** shape), 0, last], rtol=2e-5, atol=1e-12)
+    slopes = [-np.log(5 / 8) * (5 / 8) ** shape, 0, 1 / shape + np.log(2.5) - np.log(2.5) * 2.5**shape]
+    np.testing.assert_allclose(df[:, 1], slopes, rtol=1e-4, atol=1e-12)
+
+
+@pytest.mark.parametrize("start", [0.5, 1.5])
+def test_a_falling_hazard_is_estimated(start):
+    """From either side of a shape of 1, at which the hazard at time 0 jumps from 0 to infinity."""
+    rng = np.random.default_rng(1)
+    times, end = 8 * rng.weibull(0.6, 100), 30.0
+    happened, until = times < end, np.minimum(times, end)
+
+    def minus(z: np.ndarray) -> float:
+        a, b = np.exp(z)
+        inside = np.log(b / a) + (b - 1) * np.log(until / a)
+        return -2 * float((np.where(happened, inside, 0) - (until / a) ** b).sum())
+
+    best = optimize.minimize(minus, [2, 0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-10})
+    fit = pkpd.fit(pkpd.Model(WEIBULL), single(until, happened), pkpd.Laplace(), start={"shape": start})
+    assert fit.status == "converged"
+    assert fit.attrs["objective"] == pytest.approx(best.fun, abs=1e-5)
+    assert value(fit, "shape") == pytest.approx(np.exp(best.x[1]), rel=1e-3)
 
 
 def test_intervals_repeats_and_visits():

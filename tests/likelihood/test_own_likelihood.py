@@ -215,6 +215,10 @@ def test_what_an_own_likelihood_cannot_do():
         pkpd.bootstrap(fit, data, pkpd.Bootstrap(draws=2, seed=1, method="parametric"))
     both = pkpd.Model(TWO)
     assert "y" not in pkpd.simulate(both, "100 mg iv", times=[1, 2], covariates={"X": 0})
+    blind = pkpd.Model(POISSON[1].replace("DV", "3"))
+    with pytest.raises(MismatchError, match="does not depend on DV"):
+        pkpd.fit(blind, data, pkpd.Laplace())
+    assert ["`DV`" in finding.what for finding in blind.check()] == [True]
     wrong = pkpd.Model(POISSON[1].replace("log(m)", "log(m - 100)"))
     with pytest.raises(CannotFit, match="the log likelihood y is nan"):
         pkpd.fit(wrong, data, pkpd.Laplace(max_iterations=0))

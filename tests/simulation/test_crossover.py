@@ -161,6 +161,7 @@ def test_an_analysis_that_cannot_be_made_says_why() -> None:
         ({"compare": ("drug", "plazebo")}, MismatchError, "there is no arm `plazebo`"),
         ({"output": "cp"}, MismatchError, "`cp` is no output"),
         ({"times": [0]}, UsageError, "times are"),
+        ({"output": "cp"}, MismatchError, r"^[^\n]*`cp` is no output[^\n]*\n[^\n]*$"),
         ({"level": 95}, UsageError, "level is 95"),
     ],
 )

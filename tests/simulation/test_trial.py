@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import pkpd
-from pkpd.errors import DataError, MismatchError, UsageError
+from pkpd.errors import DataError, MismatchError, SolveError, UsageError
 from pkpd.reporting.report import describe
 
 K, V = 0.01, 20.0
@@ -333,6 +333,33 @@ def test_trial_and_model_that_do_not_go_together() -> None:
         crossover().simulate(DRUG.replace(outputs={"score": replace(DRUG.outputs["score"], add=0)}), seed=1)
 
 
+@pytest.mark.parametrize(
+    ("law", "said"),
+    [
+        ("score = { lower = 0, upper = 10 }", "score stays between 0 and 10"),
+        ("count = {}", "the mean of a count, is not below 0"),
+        ("binary = {}", "score is a probability"),
+        ("log = 0.1", "as its log-normal error asks"),
+    ],
+)
+def test_predictions_that_a_law_does_not_allow(law: str, said: str) -> None:
+    model = pkpd.Model(
+        f"""
+        [parameters]
+        base = {{ typical = -20, unit = "1", transform = "none", iiv = 0.01 }}
+        [dynamics]
+        equations = "score = base"
+        [outputs]
+        score = {{ unit = "1", {law} }}
+        """
+    )
+    trial = pkpd.Trial(arms={"none": "no dose"}, sequences={"all": ["none"]}, n=2, visits={"score": [1]})
+    with pytest.raises(SolveError, match=said):
+        trial.simulate(model, seed=1)
+    with pytest.raises(SolveError, match=said):
+        pkpd.simulate(model, "no dose", times=[1], seed=1, residual=True)
+
+
 # -------------------------------------------------------------------------------------------------------- text, errors
 
 
@@ -389,6 +416,7 @@ def test_the_schedule_is_printed() -> None:
         ({"covariates": {"X": {"arm": {"drug": 1}}}}, "nothing is said for arm placebo"),
         ({"covariates": {"X": {"period": [1]}}}, "period is [1]"),
         ({"dropout": {"visit": 1.5}}, "dropout, visit: it is 1.5"),
+        ({"dropout": 0.1}, "dropout: it is 0.1"),
         ({"dropout": {"rate": -1}}, "dropout, rate: it is -1"),
         ({"dropout": {"visits": 0.1}}, "`visits` has no meaning here"),
         ({"lloq": {"score": -1}}, "lloq, score: it is -1"),

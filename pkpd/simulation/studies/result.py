@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.data.layout import html_table, short, text_table
-from pkpd.errors import FitError, FitFileError, suggestion
-from pkpd.estimation.file import write_whole
 from pkpd.estimation.replicates import SOUND
+from pkpd.estimation.result import Result
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +27,7 @@ _PRECISION = {
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Study:
+class Study(Result):
     """Trials that were simulated and fitted again; in print, the estimates beside the truth.
 
     Parameters
@@ -39,23 +37,8 @@ class Study:
         model, ``study_tests``; :mod:`pkpd.schema` says what their variables mean.
     """
 
-    tree: xr.DataTree
-
-    def __getitem__(self, group: str) -> xr.Dataset:
-        """Give a group of the tree."""
-        if group not in self.tree.children:
-            raise FitError(
-                f"there is no group `{group}`.",
-                where="study",
-                expected=f"Groups: {', '.join(self.tree.children)}.",
-                remedy=suggestion(group, self.tree.children),
-            )
-        return self.tree[group].to_dataset()
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What was studied: trial, truth, models, estimators, seed."""
-        return {str(name): value for name, value in self.tree.attrs.items()}
+    noun = "study"
+    format = FORMAT
 
     @property
     def summary(self) -> xr.Dataset:
@@ -120,47 +103,6 @@ class Study:
             for column, cell in zip(shown.values(), cells, strict=True):
                 column.append(cell)
         return shown
-
-    def save(self, path: str | Path) -> None:
-        """Write to a netCDF file, whole or not at all.
-
-        Raises
-        ------
-        FitFileError
-            The file cannot be written.
-        """
-        write_whole(Path(path), lambda part: self.tree.to_netcdf(part, engine="h5netcdf"), what="the study")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Study:
-        """Read from a netCDF file.
-
-        Raises
-        ------
-        FitFileError
-            There is no such file, or it is no study.
-        """
-        import xarray as xr
-
-        try:
-            with xr.open_datatree(Path(path), engine="h5netcdf") as opened:
-                tree = xr.DataTree.from_dict({n.path: n.to_dataset(inherit=False).load() for n in opened.subtree})
-            kind = tree.attrs.get("format")
-        except Exception as error:  # h5py tells of damage in many ways
-            raise FitFileError(
-                f"it cannot be read ({' '.join(str(error).split())[:120]}).",
-                where=str(path),
-                expected="A netCDF file as Study.save writes it.",
-                remedy="Check the path, or run the study again.",
-            ) from error
-        if kind != FORMAT:
-            raise FitFileError(
-                f"this is no study: its format is {kind!r}.",
-                where=str(path),
-                expected=f"The attribute format is {FORMAT!r}.",
-                remedy="pkpd.load_fit reads fits.",
-            )
-        return cls(tree=tree)
 
     def _parts(self) -> list[tuple[str, dict[str, list[str]]]]:
         """The tables with their captions."""

@@ -103,8 +103,8 @@ def study(
         The checkpoint cannot be written, or belongs to other work.
     """
     check_seed(seed, why="trials are drawn at random", where="study(seed=...)")
-    ways, models = _named(estimators, Estimator, ""), _named(truth if model is None else model, Model, "model")
-    _check(trial, ways, models, n, intervals, null, alpha, draws, workers, cluster)
+    ways, models = _named(estimators, ""), _named(truth if model is None else model, "model")
+    _check(trial, truth, ways, models, n, intervals, null, alpha, draws, workers, cluster)
     true = read_source(truth).model
     models = {name: read_source(one).model for name, one in models.items()}
     ways = {name: _alone(one) for name, one in ways.items()}
@@ -167,7 +167,7 @@ def _result(
     return Study(tree=tree)
 
 
-def _named(given: Any, kind: Any, default: str) -> dict[str, Any]:
+def _named(given: Any, default: str) -> dict[str, Any]:
     """Give one or several things by name."""
     if isinstance(given, Mapping):
         return {str(name): one for name, one in given.items()}
@@ -201,6 +201,7 @@ def _key(work: Work) -> dict[str, str]:
 
 def _check(
     trial: Any,
+    truth: Any,
     ways: Mapping[str, Any],
     models: Mapping[str, Any],
     n: Any,
@@ -230,8 +231,10 @@ def _check(
 
     if not models:
         wrong("model=...", "there is none.", "At least one model.", "Leave it out for the truth.")
+    if not isinstance(truth, (Model, Fit)):
+        wrong("truth", f"it is {truth!r:.60}.", "A Model, or a Fit.", "Load it: pkpd.load(...).")
     for name, one in models.items():
-        if not isinstance(one, (Model, Fit)):
+        if one is not truth and not isinstance(one, (Model, Fit)):
             wrong("model=...", f"`{name}` is a {type(one).__name__}.", "A Model.", "Load it: pkpd.load(...).")
     if isinstance(intervals, str):
         wrong(
@@ -264,7 +267,9 @@ def _check(
 def _check_way(name: str, one: Any, intervals: Any, null: Any, wrong: Any) -> None:
     if isinstance(one, type) or not isinstance(one, Estimator) or not is_dataclass(one):
         shown = f"{one.__name__}, without brackets" if isinstance(one, type) else f"{one!r:.60}"
-        wrong("estimators", f"`{name}` is {shown}.", "An estimator.", "Write pkpd.FOCE().")
+        said = "it" if name == type(one).__name__ else f"`{name}`"
+        wrong("estimators", f"{said} is {shown}.", "An estimator, or several by name.",
+              'Write pkpd.FOCE(), or {"FOCE": pkpd.FOCE(), "Laplace": pkpd.Laplace()}.')  # fmt: skip
     elif isinstance(one, (Individual, MAP)):
         wrong("estimators", f"`{name}` fits each subject alone: there is no one estimate beside the truth.",
               "An estimator of a population, or Pooled().", "Write pkpd.FOCE().")  # fmt: skip

@@ -278,13 +278,13 @@ def _asked(
         found.append(Finding(code=code, where=where, what=what, expected=expected, remedy=remedy))
 
     if not analyses:
-        wrong("analysis", "there is none to make.", f"Analyses: {', '.join(ANALYSES)}.")
+        wrong("analysis", "there is none to make.", f"Analyses: {', '.join(ANALYSES)}.", "Name one.")
     for name in analyses:
         if name not in ANALYSES:
             wrong("analysis", f"there is no analysis `{name}`.", f"Analyses: {', '.join(ANALYSES)}.",
-                  suggestion(name, ANALYSES))  # fmt: skip
+                  suggestion(name, ANALYSES) or "Name one of these.")  # fmt: skip
     if len(set(analyses)) < len(analyses):
-        wrong("analysis", "one is named twice.", "Each once.")
+        wrong("analysis", "one is named twice.", "Each once.", "Leave one out.")
     if output is None and len(trial.visits) == 1:
         output = next(iter(trial.visits))
     if output not in model.outputs:
@@ -297,18 +297,25 @@ def _asked(
         wrong("arm", f"compare is {compare!r}.", f"Two of the arms {', '.join(arms)}.", "Say compare=(drug, control).")
     for arm in compare or ():
         if arm not in arms:
-            wrong("arm", f"there is no arm `{arm}` in the trial.", f"Arms: {', '.join(arms)}.", suggestion(arm, arms))
+            wrong(
+                "arm",
+                f"there is no arm `{arm}` in the trial.",
+                f"Arms: {', '.join(arms)}.",
+                suggestion(arm, arms) or "Name one of these.",
+            )
         elif arm not in data.columns["ARM"]:
             given = ", ".join(name for name in dict.fromkeys(data.columns["ARM"].tolist()) if name)
             wrong("arm", f"nobody has the arm `{arm}`.", f"Arms of the data: {given or 'none'}.",
                   "Name the arms of the trial as ARM does.", data.origin)  # fmt: skip
     if not (data.columns["PERIOD"] > 0).any():
-        wrong("period", "there is no column PERIOD.", "The number of the period in every row.", None, data.origin)
+        wrong("period", "there is no column PERIOD.", "The number of the period in every row.",
+              "Add it; without periods, fit the model itself.", data.origin)  # fmt: skip
     if model.mixture:
-        wrong("mixture", f"{model.name} has classes of people.", "A model in which there is a typical person.")
+        wrong("mixture", f"{model.name} has classes of people.", "A model in which there is a typical person.",
+              "Leave the mixture out: model.replace(mixture={}).")  # fmt: skip
     if times is None:
         times = tuple(time for time in trial.times.get(str(output), ()) if time > 0)
-    if not len(times) or not all(is_number(one) and one > 0 for one in times):
+    if (output in model.outputs and not len(times)) or not all(is_number(one) and one > 0 for one in times):
         wrong("time", f"times are {times!r}.", "Times after the dose, above 0.", "Give times=(24, 72).")
     if not 0 < level < 1:
         wrong("level", f"level is {level!r}.", "A share between 0 and 1.")

@@ -12,7 +12,7 @@ from pkpd.data import Dataset, Evid
 from pkpd.errors import MismatchError, SolveError
 from pkpd.likelihood import Observations, make_problem
 from pkpd.likelihood.redraw import simulate_population
-from pkpd.simulation.residual import check_drawable, stand_in
+from pkpd.simulation.residual import check_drawable, stand_in, what_is_drawn
 from pkpd.simulation.source import read_source
 from pkpd.simulation.trial.rows import check_chance, keep, sealed, stayed, whole
 from pkpd.streams import check_seed
@@ -47,7 +47,7 @@ def simulate_trial(
     population = _population(source.model, data, threads)
     x = _outer(population, source, seed, replicate, uncertainty)
     drawn = simulate_population(population, x, seed=seed, replicate=replicate, purpose="trial").problem.observations
-    _check_drawn(drawn)
+    _check_drawn(drawn, source.model)
     outputs = list(source.model.outputs.values())
     said = {name: trial.units.get(name, source.model.outputs[name].unit) for name in trial.visits}
     factor = np.array([units.factor(one.unit, said[one.name]) if one.name in said else 1.0 for one in outputs])
@@ -93,14 +93,15 @@ def _check_limits(trial: Trial, model: Model) -> None:
             )
 
 
-def _check_drawn(drawn: Observations) -> None:
-    """Refuse observations that are no numbers, with who and when."""
+def _check_drawn(drawn: Observations, model: Model) -> None:
+    """Refuse observations that are no numbers, with who, when, and what their law asks for."""
     wrong = np.flatnonzero(~np.isfinite(drawn.dv))
     if wrong.size:
+        output = list(model.outputs.values())[drawn.output[wrong[0]]]
+        asked, remedy = what_is_drawn(output)
         raise SolveError(
-            f"{wrong.size} of {drawn.dv.size} observations have no value.",
+            f"{wrong.size} of {drawn.dv.size} observations have no value, the first of {output.name}.",
             where=f"Trial.simulate(), {drawn.where(int(wrong[0]))}",
-            expected="A model that can be solved for everybody, whose log-normal outputs are above 0.",
-            remedy="Look at this person with pkpd.simulate(model, trial.data(seed=...)), or give the output another "
-            "error.",
+            expected=f"A model that can be solved for everybody{asked}.",
+            remedy=f"{remedy} To look at the people: pkpd.simulate(model, regimen, n=..., seed=...).",
         )

@@ -9,14 +9,13 @@ from typing import Any
 from pkpd import units
 from pkpd.data import Dose, Regimen
 from pkpd.data.dose import PER_UNIT, is_number
+from pkpd.data.regimen import NO_DOSE
 from pkpd.data.sentence import read_time
 from pkpd.errors import Finding, PkpdError, UnitError, suggestion
 from pkpd.simulation.trial.check import soundness
 from pkpd.simulation.trial.people import check_covariate
 
-__all__ = ["NO_DOSE", "normalised"]
-
-NO_DOSE = "no dose"
+__all__ = ["normalised"]
 
 
 def normalised(given: Mapping[str, Any], findings: list[Finding]) -> dict[str, Any]:
@@ -36,7 +35,13 @@ def normalised(given: Mapping[str, Any], findings: list[Finding]) -> dict[str, A
     try:
         units.factor(given["time_unit"], "h")
     except (UnitError, TypeError, AttributeError):
-        wrong("unit", "time_unit", f"`{given['time_unit']}` is not a unit of time.", "s, min, h, d or wk.")
+        wrong(
+            "unit",
+            "time_unit",
+            f"`{given['time_unit']}` is not a unit of time.",
+            "s, min, h, d or wk.",
+            "Write one of these.",
+        )
         return {}
     time_unit = given["time_unit"]
     arms, regimens = _arms(table("arms", '{"drug": "35 mg iv over 40 min"}'), time_unit, findings)
@@ -92,15 +97,27 @@ def normalised(given: Mapping[str, Any], findings: list[Finding]) -> dict[str, A
         if name not in visits:
             wrong("lloq", "lloq", f"`{name}` is not observed.", f"Outputs: {', '.join(visits)}.", "Name one of these.")
         if not is_number(limit) or limit <= 0:
-            wrong("lloq", f"lloq, {name}", f"it is {limit!r}.", "A limit greater than 0, in the unit of the output.")
-    for name in ("visit", "rate", "between"):
+            wrong("lloq", f"lloq, {name}", f"it is {limit!r}.", "A limit greater than 0, in the unit of the output.",
+                  "Correct it.")  # fmt: skip
+    leaving = ("visit", "rate", "between")
+    if not all(hasattr(given["dropout"], name) for name in leaving):
+        wrong("dropout", "dropout", f"it is {given['dropout']!r}.", f"How people leave: {', '.join(leaving)}.",
+              'Write dropout={"visit": 0.05}.')  # fmt: skip
+        leaving = ()
+    for name in leaving:
         value = getattr(given["dropout"], name)
         most = math.inf if name == "rate" else 1.0
         if not is_number(value) or not 0 <= value < most:
             what = "A hazard of 0 or more per unit of time." if name == "rate" else "A probability from 0 to below 1."
             wrong("dropout", f"dropout, {name}", f"it is {value!r}.", what, "Write 0 for none.")
     if not isinstance(given["reset_between_periods"], bool):
-        wrong("type", "reset_between_periods", f"it is {given['reset_between_periods']!r}.", "true or false.")
+        wrong(
+            "type",
+            "reset_between_periods",
+            f"it is {given['reset_between_periods']!r}.",
+            "true or false.",
+            "Write one.",
+        )
     plain: dict[str, Any] = {
         "arms": arms, "regimens": regimens, "sequences": sequences, "n": n, "visits": visits, "times": times,
         "washout": washout, "gaps": gaps, "covariates": covariates, "dropout": given["dropout"],
@@ -132,7 +149,7 @@ def _arms(
             doses = Regimen.of(value).in_time_unit(time_unit)
             text = "; ".join(dose.sentence(time_unit) for dose in doses) or NO_DOSE
         try:
-            regimens[name] = Regimen((), time_unit=time_unit) if text == NO_DOSE else Regimen.read(text, time_unit)
+            regimens[name] = Regimen.read(text, time_unit)
         except PkpdError as error:
             findings.append(error.as_finding("dose", where=where))
             continue

@@ -1,0 +1,178 @@
+"""The variables that a fit has from the start, whatever the estimator."""
+
+from __future__ import annotations
+
+from pkpd.schema.variable import Variable, several
+
+__all__ = ["OF_FITS"]
+
+
+def _estimate(name: str, meaning: str, unit: str = "") -> Variable:
+    return Variable(name=name, group="estimates", dims=("parameter",), meaning=meaning, unit=unit, by_subject=True)
+
+
+def _verdict(name: str, meaning: str, unit: str = "", dims: tuple[str, ...] = ()) -> Variable:
+    return Variable(name=name, group="verdict", dims=dims, meaning=meaning, unit=unit, by_subject=True)
+
+
+def _record(name: str, meaning: str, unit: str = "") -> Variable:
+    return Variable(name=name, group="records", dims=("record",), meaning=meaning, unit=unit)
+
+
+OF_FITS: tuple[Variable, ...] = (
+    _estimate("value", "estimate", "parameter"),
+    _estimate("se", "standard error", "parameter"),
+    _estimate("rse", "relative standard error", "%"),
+    _estimate("lower", "lower end of the confidence interval", "parameter"),
+    _estimate("upper", "upper end of the confidence interval", "parameter"),
+    _estimate("initial", "value before the fit", "parameter"),
+    _estimate("fixed", "held at its initial value"),
+    _estimate("unit", "unit"),
+    _estimate("transform", "from the natural to the estimation scale: log, logit or none"),
+    _estimate("transformed", "estimate on the estimation scale", "transformed"),
+    _estimate("transformed_se", "standard error on the estimation scale", "transformed"),
+    _estimate("at_bound", "the estimate lies on a bound"),
+    _estimate("label", "what the parameter is"),
+    _estimate("prior", "it has a prior"),
+    _estimate("prior_share", "share of the information on it that is due to priors", "1"),
+    Variable(
+        name="covariance",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="covariance of the estimates on the estimation scale",
+        unit="transformed",
+        by_subject=True,
+    ),
+    Variable(
+        name="correlation",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="correlation of the estimates on the estimation scale",
+        unit="1",
+        by_subject=True,
+    ),
+    Variable(
+        name="natural",
+        group="covariance",
+        dims=("parameter", "parameter_"),
+        meaning="covariance of the estimates on the natural scale (delta method)",
+        unit="parameter",
+        by_subject=True,
+    ),
+    _verdict("status", "the verdict in a word"),
+    _verdict("message", "the verdict in a sentence, with what to do"),
+    _verdict("gradient", "largest slope of half the objective, in standard errors of the parameters", "1"),
+    _verdict("decrement", "how much the objective could still fall", "-2 log L"),
+    _verdict("rank", "rank of the weighted sensitivities"),
+    _verdict("free", "number of quantities estimated"),
+    _verdict("condition", "condition number of the correlation of the estimates (ratio of eigenvalues)", "1"),
+    _verdict("null_directions", "what the data leave undetermined, in words"),
+    _verdict("evaluations", "number of times the model was solved"),
+    _verdict("objective", "-2 log likelihood without the constant n log(2 pi), and that of priors", "-2 log L"),
+    _verdict("likelihood", "the part of the objective that is the likelihood", "-2 log L"),
+    _verdict("prior", "the part of the objective that is due to priors, 0 at their modes", "-2 log L"),
+    _verdict("sum_of_squares", "sum of squared weighted residuals", "1"),
+    _verdict("sigma", "factor on the residual SDs, from the sum of squares and the degrees of freedom", "1"),
+    _verdict("records", "number of observations that count"),
+    _verdict("probabilities", "number of these that have a probability, not a density: censored ones, scores, counts"),
+    _verdict("degrees_of_freedom", "observations less estimated quantities"),
+    _verdict("marginal", "-2 log likelihood with the random effects integrated out exactly", "-2 log L"),
+    _verdict("marginal_error", "its numerical or Monte Carlo error", "-2 log L"),
+    _verdict("starts_at_best", "number of starts that reached the best objective"),
+    _verdict("basins", "number of different objectives at which the starts ended"),
+    *several(
+        "subjects",
+        ("subject", "parameter"),
+        individual=("the subject's parameters, before the factors of its covariates", "parameter"),
+    ),
+    *several("subjects", ("subject",), objective=("the subject's part of the objective", "-2 log L")),
+    *several("etas", ("subject", "effect"), eta=("between-subject effect", "1"), eta_se=("its standard error", "1")),
+    *several(
+        "etas",
+        ("subject", "effect", "effect_"),
+        eta_covariance=("covariance of the subject's effects, given its records", "1"),
+    ),
+    *several(
+        "omega",
+        ("effect", "effect_"),
+        covariance=("covariance of the ETAs", "1"),
+        correlation=("correlation of the ETAs", "1"),
+    ),
+    *several(
+        "omega",
+        ("effect",),
+        shrinkage=("shrinkage of the ETAs, SD form", "1"),
+        shrinkage_variance=("shrinkage of the ETAs, variance form", "1"),
+    ),
+    *several(
+        "mixture", ("subject", "class"), probability=("probability of the class, given the subject's records", "1")
+    ),
+    *several("mixture", ("subject",), most_probable="the most probable class: that of the ETAs, PRED and IPRED"),
+    *several(
+        "importance",
+        ("subject",),
+        objective_error=("Monte Carlo standard error of -2 log L", "1"),
+        effective=("effective number of draws", "1"),
+        largest_share=("largest share of one draw in the weights", "1"),
+        tail_index=("tail index of the weights", "1"),
+    ),
+    _record("ID", "subject"),
+    _record("TIME", "time", "time"),
+    _record("DV", "observation", "output"),
+    _record("DVID", "name of the output"),
+    _record("PRED", "prediction at the typical values; the expectation of a score or count", "output"),
+    _record("IPRED", "prediction at the subject's own values; the expectation of a score or count", "output"),
+    _record("RES", "DV - PRED; none where the record is censored", "output"),
+    _record("IRES", "DV - IPRED; none where the record is censored", "output"),
+    _record("WRES", "RES over the residual SD at PRED (of logarithms for a log error)", "1"),
+    _record("IWRES", "IRES over the residual SD at IPRED (of logarithms for a log error)", "1"),
+    _record("CWRES", "conditional weighted residual", "1"),
+    _record("RQR", "randomised quantile residual at IPRED (Dunn and Smyth)", "1"),
+    _record("NPDE", "normalised prediction distribution error", "1"),
+    _record("SD", "residual standard deviation at IPRED (of the logarithm for a log error)", "output"),
+    _record("N", "number of people behind the value"),
+    _record("REF", "time from which the change is counted, in percent; empty if the value is not a change", "time"),
+    _record("UNIT", "unit of the observation and of its predictions"),
+    _record("ROW", "row in the data file; -1 if there is none"),
+    _record("ARM", "treatment"),
+    _record("PERIOD", "period of a crossover"),
+    _record("SEQUENCE", "order of the treatments in a crossover"),
+    _record("OCC", "occasion"),
+    *several(
+        "data",
+        ("row",),
+        ID="subject",
+        TIME=("time", "time"),
+        DV="observation",
+        DVID="name of the output",
+        MDV="whether the observation does not count",
+        CENS="whether the observation is a limit: 1 below, -1 above",
+        LLOQ="lower limit of quantification",
+        ULOQ="upper limit of quantification",
+        ARM="treatment",
+        PERIOD="period of a crossover",
+        SEQUENCE="order of the treatments in a crossover",
+        OCC="occasion",
+        N="number of people behind the value",
+        SD="standard deviation of the value",
+        SE="standard error of the value",
+        REF=("time from which the change is counted, in percent", "time"),
+        ROW="row in the data file; -1 if there is none",
+        EVID="kind of event, as in NONMEM",
+        AMT="amount of the dose",
+        RATE="rate of the infusion",
+        DUR=("duration of the infusion", "time"),
+        II=("interval between doses", "time"),
+        ADDL="number of additional doses",
+        SS="whether the dose is at steady state",
+        MODE="how the dose goes in: bolus, at a rate, over a duration, or modelled",
+        ROUTE="route of the dose",
+        UNIT="unit of the dose",
+    ),
+    *several("trace", ("iteration",), objective=("objective along the search", "-2 log L")),
+    *several("trace", ("iteration", "parameter"), value=("parameters along the search", "parameter")),
+    *several("trace", ("iteration",), group="whose search it is: a subject, or `pooled`"),
+    *several("starts", ("start",), objective=("objective where the start ended", "-2 log L")),
+    *several("starts", ("start", "parameter"), value=("where the start ended", "parameter")),
+    *several("starts", ("start",), group="whose search it is: a subject, or `pooled`"),
+)
