@@ -126,7 +126,15 @@ def distribution(ax: Axes, z: np.ndarray) -> None:
     upto[0], upto[-1] = 0.0, 1.0
     low, high = (stats.binom.ppf(share, n, np.diff(upto)) / (n * width) for share in (0.025, 0.975))
     middle = (edges[1:] + edges[:-1]) / 2
-    ax.bar(middle, seen, width=0.94 * width, color=COLOURS["sky"], linewidth=0, alpha=0.75, zorder=2)
+    ax.bar(
+        middle,
+        seen,
+        width=(0.94 if count <= 20 else 1.0) * width,
+        color=COLOURS["sky"],
+        linewidth=0,
+        alpha=0.75,
+        zorder=2,
+    )
     x = np.linspace(-end, end, 161)
     for k in range(count):
         ax.fill_between(edges[k : k + 2], low[k], high[k], color=INK, alpha=0.13, linewidth=0, zorder=2.5)

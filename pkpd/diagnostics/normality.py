@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Normality", "p_text", "table", "words_of"]
+__all__ = ["Normality", "moments", "p_text", "table", "words_of"]
 
 #: Fewer numbers show large departures only; more than this, the test of shape is that of D'Agostino and Pearson.
 _FEW, _SHAPIRO = 20, 5000
@@ -88,6 +88,16 @@ class Normality:
         """The same without tests, for numbers of which none would hold its level."""
         nan = float("nan")
         return replace(self, p_t=nan, p_wilcoxon=nan, p_variance=nan, p_shape=nan, p_global=nan)
+
+
+def moments(z: np.ndarray) -> np.ndarray:
+    """Give mean, logarithm of the variance, skewness and kurtosis of each row of numbers (R, n), (R, 4)."""
+    mean = z.mean(axis=1, keepdims=True)
+    centred = z - mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.mean(centred**2, axis=1)
+        return np.stack([mean[:, 0], np.log(variance), np.mean(centred**3, axis=1) / variance**1.5,
+                         np.mean(centred**4, axis=1) / variance**2], axis=1)  # fmt: skip
 
 
 def table(found: dict[tuple[str, str], Normality]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pkpd.diagnostics import needs
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.normality import p_text
 from pkpd.diagnostics.records import GROUPINGS, groups_of
+from pkpd.diagnostics.together import together
 from pkpd.errors import MismatchError, UsageError
 from pkpd.plots.style import COLOURS, INK, figure
 from pkpd.streams import check_seed
@@ -121,6 +122,7 @@ class NPC(Diagnostic):
         share, shares = seen[kept] / whole, drawn[:, kept] / whole
         tail = (1 - self.band) / 2
         bands = np.quantile(shares, [tail, 1 - tail], axis=0)
+        p = [together(share[k].ravel(), shares[:, k].reshape(self.n, -1)) for k in range(len(kept))]
         dims = ("stratum", "side", "interval")
         return xr.Dataset(
             {
@@ -132,7 +134,7 @@ class NPC(Diagnostic):
                 "expected": (dims, shares.mean(axis=0), {"long_name": "mean share in drawn data"}),
                 "lower": (dims, bands[0]),
                 "upper": (dims, bands[1]),
-                "p": ("stratum", _together(share, shares), {"long_name": "p of all shares of a stratum together"}),
+                "p": ("stratum", np.array(p), {"long_name": "p of all shares of a stratum together"}),
             },
             {"side": list(_SIDES), "interval": levels},
             {
@@ -184,26 +186,6 @@ class NPC(Diagnostic):
         if attrs["left_out"]:
             words.append(f"{attrs['left_out']} records in all cannot be drawn and are left out.")
         return " ".join(words)
-
-
-def _together(share: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Give p of all shares together: how often the largest of a drawn data set lies as far from the mean, in its SD.
-
-    A Monte Carlo test, which holds its level whatever the shares have to do with each other.
-    Davison AC, Hinkley DV. Bootstrap methods and their application. Cambridge University Press, 1997. Section 4.2.
-
-    Parameters
-    ----------
-    share : (P, 2, L) float
-    drawn : (R, P, 2, L) float
-    """
-    mean, sd = drawn.mean(axis=0), drawn.std(axis=0)
-    known = sd > 0
-    scale = np.where(known, sd, np.inf)
-    own = (np.abs(share - mean) / scale).max(axis=(1, 2))
-    each = (np.abs(drawn - mean) / scale).max(axis=(2, 3))
-    p = (1 + (each >= own - 1e-12).sum(axis=0)) / (len(drawn) + 1)
-    return np.where(known.any(axis=(1, 2)), p, np.nan)
 
 
 def _pages(found: xr.Dataset) -> list[list[int]]:

@@ -11,10 +11,11 @@ from pkpd.diagnostics import needs
 from pkpd.diagnostics.bins import bin_edges
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.normal_panels import against, against_time, distribution, quantiles, symmetric
-from pkpd.diagnostics.normality import Normality, table, words_of
+from pkpd.diagnostics.normality import Normality, moments, p_text, table, words_of
 from pkpd.diagnostics.placing import Placing
 from pkpd.diagnostics.prediction_errors import DECORRELATIONS
 from pkpd.diagnostics.records import GROUPINGS, page_of, records_of, unit_text
+from pkpd.diagnostics.together import together
 from pkpd.errors import UsageError
 from pkpd.plots.labels import legend_above
 from pkpd.plots.style import COLOURS, INK, figure
@@ -39,6 +40,11 @@ class NPDE(Diagnostic):
     The observations of a subject that are amounts are decorrelated together, all outputs of them, in the order of the
     records; their NPDE are then tested and drawn. Scores, levels and counts have no covariance that would make their
     shares uniform: they are not decorrelated, and their NPD are drawn (randomised within their step).
+
+    The tests of the R package (``test_p_wilcoxon`` and so on) take the errors as independent and standard normal. Of a
+    right model they are so where K is large: those of a subject with m records have an SD of about 1 / sqrt(1 - m / K),
+    as the covariance of K draws is known only so well. ``test_p_drawn`` and the bands compare with other data sets
+    drawn from the model that are treated as the observations are, which is right for any K, few records, and NPD.
 
     Parameters
     ----------
@@ -91,9 +97,9 @@ class NPDE(Diagnostic):
 
     def compute(self, case: Case) -> xr.Dataset:
         """Give PD, NPD, PDE and NPDE of every record, EPRED (the mean of what is drawn), tests, and bands in bins."""
-        work = Placing.of(case, n=self.n, seed=self.seed, decorrelation=self.decorrelation, censored=self.censored)
-        for rows, drawn in case.replicates_of_subjects(self.n, self.seed):
-            work.look(rows, drawn)
+        work = Placing.of(
+            case, n=self.n, seed=self.seed, decorrelation=self.decorrelation, censored=self.censored
+        ).fill()
         names = [name for name in case.outputs if name not in case.not_drawn]
         found = records_of(case, ("DV", "PRED"), by=self.by, outputs=names)
         rows = found["record"].values
@@ -117,6 +123,11 @@ class NPDE(Diagnostic):
         found = (
             found.assign(table(tests)) if tests else found.assign(table({(names[0], "NPD"): Normality.of(np.zeros(0))}))
         )
+        shown = set(zip(names, kinds))
+        beside = [_beside(found, *key, work.z) if key in shown else (np.nan,) * 3 for key in tests]
+        if tests:
+            for name, column in zip(("p_drawn", "sd_lower", "sd_upper"), np.array(beside).T):
+                found[f"test_{name}"] = ("test", column)
         found = found.assign(_bins(found, names, kinds, work.z))
         return found.assign_attrs(
             kinds="\n".join(kinds),
@@ -171,6 +182,13 @@ class NPDE(Diagnostic):
             f"{attrs['bands']} drawn data sets.",
             words_of(found, name, kind, dependent=kind == "NPD"),
         ]
+        row = np.flatnonzero((found["test_output"].values == name) & (found["test_kind"].values == kind))
+        if row.size and "test_p_drawn" in found and np.isfinite(found["test_p_drawn"].values[row[0]]):
+            p, low, high = (float(found[f"test_{c}"].values[row[0]]) for c in ("p_drawn", "sd_lower", "sd_upper"))
+            words.append(
+                f"Beside {attrs['bands']} other data sets drawn from the model and treated as the observations were, "
+                f"mean, SD and shape together have {p_text(p)}; their SD is {low:.3g} to {high:.3g}."
+            )
         low, high, seen = (found[f"bin_{c}"].values for c in ("lower", "upper", "observed"))
         mine = (found["bin_output"].values == name) & (found["bin_axis"].values == "TIME")
         both = np.isfinite(seen) & np.isfinite(low) & mine[:, None]
@@ -192,6 +210,18 @@ class NPDE(Diagnostic):
                 f"Records of {attrs['tangled']} subjects are left out: their draws depend on each other exactly."
             )
         return " ".join(words)
+
+
+def _beside(found: xr.Dataset, name: str, kind: str, z: np.ndarray) -> tuple[float, float, float]:
+    """Give p of mean, variance and shape beside drawn data sets treated alike, and the SDs of 95 % of these."""
+    own, rows = found[kind].values, found["record"].values
+    mine = np.flatnonzero((found["DVID"].values == name) & np.isfinite(own))
+    if len(mine) < 3:
+        return (np.nan,) * 3
+    drawn = moments(z[:, rows[mine]].astype(float))
+    omitted = found["CENS"].values & (found["DVID"].values == name) & ~np.isfinite(own)
+    p = np.nan if omitted.any() else together(moments(own[None, mine])[0], drawn)
+    return (p, *np.exp(0.5 * np.quantile(drawn[:, 1], [0.025, 0.975])).tolist())
 
 
 def _bins(found: xr.Dataset, names: list[str], kinds: list[str], z: np.ndarray) -> dict[str, Any]:
@@ -227,6 +257,8 @@ def _bins(found: xr.Dataset, names: list[str], kinds: list[str], z: np.ndarray) 
 
 
 def _bands(ax: Axes, found: xr.Dataset, name: str, axis: str) -> None:
+    from matplotlib.patheffects import withStroke
+
     here = np.flatnonzero((found["bin_output"].values == name) & (found["bin_axis"].values == axis))
     here = here[np.argsort(found["bin_middle"].values[here], kind="stable")]
     x = found["bin_middle"].values[here]
@@ -237,8 +269,9 @@ def _bands(ax: Axes, found: xr.Dataset, name: str, axis: str) -> None:
             ax.fill_between(ax.get_xlim(), *np.repeat([low, high], 2, axis=1), color=colour, alpha=0.28, linewidth=0)
         else:
             ax.fill_between(x, low, high, color=colour, alpha=0.28, linewidth=0, zorder=2.5)
-        ax.plot(x, own, color=INK, linewidth=1.4, linestyle="-" if k == 1 else "--", zorder=4,
-                marker="o" if len(x) == 1 else "", markersize=3)  # fmt: skip
+        (line,) = ax.plot(x, own, color=INK, linewidth=1.4, linestyle="-" if k == 1 else "--", zorder=4,
+                          marker="o" if len(x) == 1 else "", markersize=3)  # fmt: skip
+        line.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
         out = (own < low) | (own > high)
         ax.plot(x[out], own[out], linestyle="none", marker="o", markersize=7, markerfacecolor="none",
                 markeredgecolor=COLOURS["vermilion"], markeredgewidth=1.3, zorder=5)  # fmt: skip

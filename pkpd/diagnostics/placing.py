@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Placing"]
 
-#: Numbers that are decorrelated together; places of drawn data that are kept for bands, and how many data sets at most.
-_TOGETHER, _KEPT, _BANDS = 4_000_000, 20_000_000, 200
+#: Numbers that are decorrelated together; other draws that are treated as observations: numbers, and data sets at most.
+_TOGETHER, _KEPT, _OTHERS = 4_000_000, 20_000_000, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,6 +29,8 @@ class Placing:
     Parameters
     ----------
     case : Case
+    count : int
+        Draws that make the places, K.
     seed : int
     decorrelation : "cholesky", "eigen" or "none"
     omit : bool
@@ -38,12 +40,13 @@ class Placing:
     columns : dict of (n,) float
         EPRED, PD, NPD, PDE and NPDE; NaN where there is none.
     z : (R, n) float
-        Normal quantiles of the places of some draws among all: of NPDE where a record has one, otherwise of NPD.
+        The same of R other draws, treated as the observations are: NPDE where a record has one, otherwise NPD.
     unscattered, tangled : list of int
         By lot, records whose draws are all the same or have no value, and subjects that cannot be decorrelated.
     """
 
     case: Case
+    count: int
     seed: int
     decorrelation: str
     omit: bool
@@ -70,55 +73,63 @@ class Placing:
                 expected="More data sets than any subject has records: they are decorrelated by their covariance.",
                 remedy=f'Draw more, such as n={10 * int(most.max())}; or take decorrelation="none".',
             )
-        kept = int(min(n, np.clip(_KEPT // max(size, 1), 50, _BANDS)))
+        others = int(np.clip(_KEPT // max(size, 1), 50, _OTHERS))
         return cls(
-            case=case, seed=seed, decorrelation=decorrelation, omit=censored == "omit", amount=amount, used=used,
+            case=case, count=n, seed=seed, decorrelation=decorrelation, omit=censored == "omit",
+            amount=amount, used=used, z=np.full((others, size), np.nan, dtype=np.float32),
             columns={name: np.full(size, np.nan) for name in ("EPRED", "PD", "NPD", "PDE", "NPDE")},
-            z=np.full((kept, size), np.nan, dtype=np.float32),
         )  # fmt: skip
 
+    def fill(self) -> Placing:
+        """Look at everybody."""
+        for rows, drawn in self.case.replicates_of_subjects(self.count + len(self.z), self.seed):
+            self.look(rows, drawn)
+        return self
+
     def look(self, rows: np.ndarray, drawn: np.ndarray) -> None:
-        """Place the records `rows` (m,) of some subjects among their draws (K, m), which may be written over."""
+        """Place the records `rows` (m,) of some subjects, and other draws; `drawn` (K + R, m) may be written over."""
         rows, drawn = rows[self.used[rows]], drawn[:, self.used[rows]]
         if not rows.size:
             return
         subject = self.case.population.subject
         drawn = _complete(drawn, subject[rows])
+        count = self.count
         with np.errstate(invalid="ignore"):
-            scattered = np.asarray(np.ptp(drawn, axis=0) > 0)
+            scattered = np.asarray(np.ptp(drawn[:count], axis=0) > 0)
         self.unscattered.append(int((~scattered).sum()))
-        self.columns["EPRED"][rows] = drawn.mean(axis=0)
+        self.columns["EPRED"][rows] = drawn[:count].mean(axis=0)
         rows, drawn = rows[scattered], drawn[:, scattered]
         if not rows.size:
             return
-        count, plain = len(drawn), ~self.amount[rows] | (self.decorrelation == "none")
+        plain = ~self.amount[rows] | (self.decorrelation == "none")
         y, pd, drawn = self._placed(rows, drawn)
         self.columns["PD"][rows] = with_ends(pd, count)
         self.columns["NPD"][rows] = special.ndtri(self.columns["PD"][rows])
         if plain.any():
             steps = ~self.amount[rows[plain]]
-            chance = self._chance("equal draws", rows[plain], count) if steps.any() else None
-            self.z[:, rows[plain]] = places(drawn[:, plain], len(self.z), chance)
+            chance = self._chance("equal draws", rows[plain], len(drawn)) if steps.any() else None
+            self.z[:, rows[plain]] = places(drawn[count:, plain], drawn[:count, plain], chance)
         own = np.flatnonzero(~plain)
         if not own.size:
             return
-        for index in _of_equal_length(subject[rows[own]], count):
+        for index in _of_equal_length(subject[rows[own]], len(drawn)):
             columns = own[index]
-            together = np.moveaxis(drawn[:, columns], 0, 1)
-            turned, draws, sound = decorrelated(y[columns], together, self.decorrelation)  # type: ignore[arg-type]
+            draws = np.moveaxis(drawn[:, columns], 0, 1)
+            values = np.concatenate([y[columns][:, None], draws[:, count:]], axis=1)
+            turned, draws, sound = decorrelated(values, draws[:, :count], self.decorrelation)  # type: ignore[arg-type]
             self.tangled.append(int((~sound).sum()))
             where = rows[columns[sound]].ravel()
-            draws = np.moveaxis(draws[sound], 1, 0).reshape(count, -1)
-            self.columns["PDE"][where] = with_ends(shares(turned[sound].ravel(), draws), count)
-            self.z[:, where] = places(draws, len(self.z))
+            values, draws = (np.moveaxis(each[sound], 1, 0).reshape(each.shape[1], -1) for each in (turned, draws))
+            self.columns["PDE"][where] = with_ends(shares(values[0], draws), count)
+            self.z[:, where] = places(values[1:], draws)
         self.columns["NPDE"][rows] = special.ndtri(self.columns["PDE"][rows])
 
     def _placed(self, rows: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give observations, their PD, and draws, where what is beyond a limit was placed at random beyond it."""
-        seen, count, amount = self.case.population.problem.observations, len(drawn), self.amount[rows]
+        seen, count, amount = self.case.population.problem.observations, self.count, self.amount[rows]
         y, censored = self.case.records["DV"][rows].astype(float), self.case.censored[rows]
         chance = np.where(amount, 0.0, self._chance("places", rows)) if not amount.all() else None
-        pd = shares(y, drawn, chance)
+        pd = shares(y, drawn[:count], chance)
         low, high = (
             np.where(amount, limit[rows], sign * np.inf) for limit, sign in zip(self.case.limits, (-1, 1), strict=True)
         )
@@ -126,16 +137,16 @@ class Placing:
         if self.omit or not limited.size:
             return y, pd, drawn
         draws = drawn[:, limited]
-        ordered = np.sort(draws, axis=0)
+        ordered = np.sort(draws[:count], axis=0)
         own = np.flatnonzero(censored[limited])
         where = limited[own]
-        ends = [(draws[:, own] < end[rows[where]]).mean(axis=0) for end in (seen.lower, seen.upper)]
+        ends = [(draws[:count, own] < end[rows[where]]).mean(axis=0) for end in (seen.lower, seen.upper)]
         pd[where] = ends[0] + self._chance("censored records", rows[where]) * (ends[1] - ends[0])
         y[where] = _at(ordered[:, own], pd[where][None])[0]
         below, above = draws < low[limited], draws > high[limited]
         if below.any() or above.any():
-            u = self._chance("censored draws", rows[limited], count)
-            place = np.where(below, u * below.mean(axis=0), 1 - u * above.mean(axis=0))
+            u = self._chance("censored draws", rows[limited], len(draws))
+            place = np.where(below, u * below[:count].mean(axis=0), 1 - u * above[:count].mean(axis=0))
             drawn[:, limited] = np.where(below | above, _at(ordered, place), draws)
         return y, pd, drawn
 

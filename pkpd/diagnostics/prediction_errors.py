@@ -30,6 +30,8 @@ Decorrelation = Literal["cholesky", "eigen"]
 DECORRELATIONS = ("cholesky", "eigen")
 #: A covariance of draws whose correlations leave less than this in some direction tells nothing apart there.
 _SINGULAR = 1e-10
+#: Numbers that are sorted together.
+_TOGETHER = 4_000_000
 
 
 def with_ends(share: np.ndarray, count: int) -> np.ndarray:
@@ -46,23 +48,26 @@ def shares(y: np.ndarray, drawn: np.ndarray, chance: np.ndarray | None = None) -
     return less if chance is None else less + chance * (drawn == y).mean(axis=0)
 
 
-def places(drawn: np.ndarray, first: int, chance: np.ndarray | None = None) -> np.ndarray:
-    """Give the normal quantiles of the places of the first few draws among all, (first, n); `drawn` is (K, n).
+def places(others: np.ndarray, drawn: np.ndarray, chance: np.ndarray | None = None) -> np.ndarray:
+    """Give the normal quantiles of the shares of draws (K, n) that are less than other draws (R, n), (R, n).
 
-    Equal draws take their places in the order of `chance` (K, n), if it is given.
+    Equal ones take their places in the order of `chance` (K + R, n), if it is given.
     """
     from scipy import special
 
-    count = len(drawn)
-    columns = np.ascontiguousarray(drawn.T)
-    order = np.argsort(columns, axis=1) if chance is None else np.lexsort((chance.T, columns), axis=1)
-    rank = np.empty(columns.shape, dtype=np.int32)
-    np.put_along_axis(rank, order, np.arange(count, dtype=np.int32)[None], axis=1)
-    return special.ndtri((rank[:, :first].T + 0.5) / count).astype(np.float32)
+    count, size = drawn.shape
+    found = np.empty(others.shape, dtype=np.float32)
+    for lot in np.array_split(np.arange(size), max(1, size * (count + len(others)) // _TOGETHER)):
+        both = np.concatenate([drawn[:, lot], others[:, lot]]).T
+        order = np.argsort(both, axis=1) if chance is None else np.lexsort((chance[:, lot].T, both), axis=1)
+        less = np.empty(both.shape, dtype=np.int32)
+        np.put_along_axis(less, order, np.cumsum(order < count, axis=1, dtype=np.int32), axis=1)
+        found[:, lot] = special.ndtri(with_ends(less[:, count:].T / count, count))
+    return found
 
 
 def decorrelated(
-    y: np.ndarray, drawn: np.ndarray, how: Decorrelation = "cholesky"
+    values: np.ndarray, drawn: np.ndarray, how: Decorrelation = "cholesky"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Take mean and correlation of the draws out of observations and draws, subject by subject.
 
@@ -72,13 +77,14 @@ def decorrelated(
 
     Parameters
     ----------
-    y : (S, m) float
+    values : (S, V, m) float
+        What has the same mean and correlation under the model, such as the observations.
     drawn : (S, K, m) float
     how : "cholesky" or "eigen"
 
     Returns
     -------
-    y : (S, m) float
+    values : (S, V, m) float
     drawn : (S, K, m) float
     sound : (S,) bool
         Whether the draws have a covariance that can be inverted. The others are NaN.
@@ -97,7 +103,8 @@ def decorrelated(
     if how == "cholesky":
         turn = np.linalg.inv(np.linalg.cholesky(safe))
     else:
-        values, vectors = np.linalg.eigh(safe)
-        turn = (vectors / np.sqrt(values)[:, None]) @ np.swapaxes(vectors, 1, 2)
+        roots, vectors = np.linalg.eigh(safe)
+        turn = (vectors / np.sqrt(roots)[:, None]) @ np.swapaxes(vectors, 1, 2)
     turn[~sound] = np.nan
-    return np.einsum("sij,sj->si", turn, y - mean), centred @ np.swapaxes(turn, 1, 2), sound
+    turn = np.swapaxes(turn, 1, 2)
+    return (values - mean[:, None]) @ turn, centred @ turn, sound

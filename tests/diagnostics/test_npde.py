@@ -147,18 +147,33 @@ def test_draws_of_a_subject_are_uncorrelated_afterwards_and_sound_or_said_not_to
     draws = rng.normal(size=(2, 100, 3)) @ rng.normal(size=(3, 3)) + 5
     draws[1, :, 2] = draws[1, :, 0] + draws[1, :, 1]
     for how in ("cholesky", "eigen"):
-        y, turned, sound = decorrelated(draws[:, 0], draws, how)
+        y, turned, sound = decorrelated(draws[:, :1], draws, how)
         assert sound.tolist() == [True, False] and np.isnan(turned[1]).all() and np.isnan(y[1]).all()
-        assert np.allclose(np.cov(turned[0].T), np.eye(3)) and np.allclose(y[0], turned[0, 0])
+        assert np.allclose(np.cov(turned[0].T), np.eye(3)) and np.allclose(y[0, 0], turned[0, 0])
 
 
 def test_places_and_shares():
     draws = np.array([[1.0, 3.0], [2.0, 3.0], [3.0, 3.0], [4.0, 5.0]])
     assert np.allclose(shares(np.array([2.5, 3.0]), draws), [0.5, 0.0])
     assert np.allclose(shares(np.array([2.5, 3.0]), draws, np.array([0.5, 0.5])), [0.5, 0.375])
-    assert np.allclose(special.ndtr(places(draws, 2))[:, 0], [0.125, 0.375])
-    chance = np.array([[0.0, 0.9], [0.0, 0.1], [0.0, 0.5], [0.0, 0.0]])
-    assert np.allclose(special.ndtr(places(draws, 4, chance))[:, 1], [0.625, 0.125, 0.375, 0.875])
+    others = np.array([[2.5, 3.0], [0.0, 9.0]])
+    assert np.allclose(special.ndtr(places(others, draws))[:, 0], [0.5, 0.125])
+    chance = np.array([[0.0, 0.9], [0.0, 0.1], [0.0, 0.5], [0.0, 0.0], [0.0, 0.6], [0.0, 0.0]])
+    assert np.allclose(special.ndtr(places(others, draws, chance))[:, 1], [0.5, 0.875])
+
+
+@pytest.mark.parametrize("how", ["cholesky", "none"])
+def test_p_beside_drawn_data_is_uniform_with_few_draws_and_dependent_records(how):
+    """With 10 draws for each of 4 records the errors of a right model are too wide, and the usual tests reject it."""
+    found = [answer(Case(fit=lined(drawn(30, seed))), NPDE(seed=seed, n=20, decorrelation=how)).data
+             for seed in range(40)]  # fmt: skip
+    kind = "NPD" if how == "none" else "NPDE"
+    p = np.array([p_of(each, kind, "drawn") for each in found])
+    assert (p < 0.05).sum() <= 7 and 0.3 < p.mean() < 0.7
+    if how == "cholesky":
+        assert np.mean([p_of(each) < 0.05 for each in found]) > 0.2
+        low, high = (np.mean([float(each[f"test_sd_{end}"].values[1]) for each in found]) for end in ("lower", "upper"))
+        assert low < 1 / np.sqrt(1 - 4 / 20) < high and high > 1.1
 
 
 def test_options_without_a_meaning_are_refused():
