@@ -227,7 +227,7 @@ _LISTED = (
     _record("IPRED", "prediction at the subject's own values; the expectation of a score or count", "output"),
     _record("RES", "DV - PRED; none where the record is censored", "output"),
     _record("IRES", "DV - IPRED; none where the record is censored", "output"),
-    _record("WRES", "weighted residual: RES over its SD; of a population, as of FO (NONMEM's WRES)", "1"),
+    _record("WRES", "RES over the residual SD at PRED; of amounts in a population, as of FO (NONMEM's WRES)", "1"),
     _record("IWRES", "IRES over the residual SD at IPRED (of logarithms for a log error)", "1"),
     _record("CWRES", "conditional weighted residual (Hooker 2007; NONMEM's CWRES)", "1"),
     _record("CWRESI", "conditional weighted residual with interaction (NONMEM's CWRESI)", "1"),

@@ -221,7 +221,8 @@ def _beside(found: xr.Dataset, name: str, kind: str, z: np.ndarray) -> tuple[flo
     drawn = moments(z[:, rows[mine]].astype(float))
     omitted = found["CENS"].values & (found["DVID"].values == name) & ~np.isfinite(own)
     p = np.nan if omitted.any() else together(moments(own[None, mine])[0], drawn)
-    return (p, *np.exp(0.5 * np.quantile(drawn[:, 1], [0.025, 0.975])).tolist())
+    low, high = np.exp(0.5 * np.quantile(drawn[:, 1], [0.025, 0.975])).tolist()
+    return p, low, high
 
 
 def _bins(found: xr.Dataset, names: list[str], kinds: list[str], z: np.ndarray) -> dict[str, Any]:
