@@ -120,14 +120,12 @@ class NPDE(Diagnostic):
             for kind in ("NPD", "NPDE")
             if np.isfinite(found[kind].values[found["DVID"].values == name]).any()
         }
-        found = (
-            found.assign(table(tests)) if tests else found.assign(table({(names[0], "NPD"): Normality.of(np.zeros(0))}))
-        )
+        tests = tests or {(names[0], "NPD"): Normality.of(np.zeros(0))}
+        found = found.assign(table(tests))
         shown = set(zip(names, kinds))
-        beside = [_beside(found, *key, work.z) if key in shown else (np.nan,) * 3 for key in tests]
-        if tests:
-            for name, column in zip(("p_drawn", "sd_lower", "sd_upper"), np.array(beside).T):
-                found[f"test_{name}"] = ("test", column)
+        beside = np.array([_beside(found, *key, work.z) if key in shown else (np.nan,) * 3 for key in tests])
+        for k, name in enumerate(("p_drawn", "sd_lower", "sd_upper")):
+            found[f"test_{name}"] = ("test", beside[:, k])
         found = found.assign(_bins(found, names, kinds, work.z))
         return found.assign_attrs(
             kinds="\n".join(kinds),
@@ -183,12 +181,17 @@ class NPDE(Diagnostic):
             words_of(found, name, kind, dependent=kind == "NPD"),
         ]
         row = np.flatnonzero((found["test_output"].values == name) & (found["test_kind"].values == kind))
-        if row.size and "test_p_drawn" in found and np.isfinite(found["test_p_drawn"].values[row[0]]):
+        if row.size and np.isfinite(found["test_p_drawn"].values[row[0]]):
             p, low, high = (float(found[f"test_{c}"].values[row[0]]) for c in ("p_drawn", "sd_lower", "sd_upper"))
             words.append(
                 f"Beside {attrs['bands']} other data sets drawn from the model and treated as the observations were, "
                 f"mean, SD and shape together have {p_text(p)}; their SD is {low:.3g} to {high:.3g}."
             )
+            if kind == "NPDE" and low > 1:
+                words.append(
+                    "Even of a right model they are too wide here, as few data sets were drawn for subjects with so "
+                    "many records: hold to the p beside drawn data, or draw more."
+                )
         low, high, seen = (found[f"bin_{c}"].values for c in ("lower", "upper", "observed"))
         mine = (found["bin_output"].values == name) & (found["bin_axis"].values == "TIME")
         both = np.isfinite(seen) & np.isfinite(low) & mine[:, None]
@@ -217,7 +220,7 @@ def _beside(found: xr.Dataset, name: str, kind: str, z: np.ndarray) -> tuple[flo
     own, rows = found[kind].values, found["record"].values
     mine = np.flatnonzero((found["DVID"].values == name) & np.isfinite(own))
     if len(mine) < 3:
-        return (np.nan,) * 3
+        return np.nan, np.nan, np.nan
     drawn = moments(z[:, rows[mine]].astype(float))
     omitted = found["CENS"].values & (found["DVID"].values == name) & ~np.isfinite(own)
     p = np.nan if omitted.any() else together(moments(own[None, mine])[0], drawn)

@@ -174,6 +174,8 @@ def test_p_beside_drawn_data_is_uniform_with_few_draws_and_dependent_records(how
         assert np.mean([p_of(each) < 0.05 for each in found]) > 0.2
         low, high = (np.mean([float(each[f"test_sd_{end}"].values[1]) for each in found]) for end in ("lower", "upper"))
         assert low < 1 / np.sqrt(1 - 4 / 20) < high and high > 1.1
+        wide = answer(Case(fit=lined(drawn(200, 1))), NPDE(seed=1, n=20))
+        assert "or draw more" in wide.caption()
 
 
 def test_options_without_a_meaning_are_refused():
