@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from pkpd.data import Dataset, Evid, time_after_dose
 from pkpd.errors import MismatchError, UsageError, suggestion
 from pkpd.estimation import Fit
+from pkpd.estimation.parts import is_population
 from pkpd.likelihood import Feature, make_problem
 from pkpd.likelihood.redraw import Redraw, limits
 from pkpd.progress import stages
@@ -19,7 +20,7 @@ from pkpd.units import tidy
 
 if TYPE_CHECKING:
     from pkpd.likelihood.population import Population
-    from pkpd.model import Output
+    from pkpd.model import Model, Output
 
 __all__ = ["Case"]
 
@@ -85,10 +86,11 @@ class Case:
 
     @cached_property
     def population(self) -> Population:
-        """The model at the estimates, and the data."""
+        """The model at the estimates, and the data. What no population was fitted to lets nobody differ."""
         from pkpd.estimation.population import population_of
 
-        problem = make_problem(self.fit.model, self.data, occasions=True)
+        model = self.fit.model if is_population(self.fit) else _of_people_alike(self.fit.model)
+        problem = make_problem(model, self.data, occasions=True)
         method = "M1" if "censoring='M1'" in str(self.fit.attrs["estimator"]) else "M3"
         return population_of(problem, censoring=method, threads=self.threads, where="diagnose()", alike=True)
 
@@ -210,3 +212,13 @@ class Case:
 
     def _redraw(self, n: int, seed: int) -> Redraw:
         return Redraw.of(self.population, self.population.start, seed=seed, purpose=_PURPOSE, most=n)
+
+
+def _of_people_alike(model: Model) -> Model:
+    """Give a model in which nobody differs from anybody."""
+    return replace(
+        model,
+        parameters={name: replace(own, iiv=0.0, iov=0.0) for name, own in model.parameters.items()},
+        outputs={name: replace(own, iiv=0.0) for name, own in model.outputs.items()},
+        blocks=(),
+    )

@@ -119,7 +119,7 @@ def assemble(
         parts=look.marginal.each if title else each,
         groups_of_results=groups,
         classes=classes,
-        columns=residual_columns(population, look.x, modes),
+        columns=residual_columns(population, look.x, modes, classes),
     )
 
 

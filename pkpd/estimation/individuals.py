@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import special
 
 from pkpd.likelihood.mixture import Mixed
 from pkpd.likelihood.modes import Modes
-from pkpd.likelihood.population import Population
+from pkpd.likelihood.population import Population, Slopes
 from pkpd.likelihood.score import Scores
 from pkpd.schema import describe
 from pkpd.streams import addresses, uniforms
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "classes_of_subjects",
-    "conditional_residuals",
     "effects_of_subjects",
     "ends_of_scores",
     "residual_columns",
     "shrinkage",
+    "weighted_residuals",
 ]
 
 #: Numbers in the matrices of the subjects that are decorrelated together.
@@ -89,17 +90,30 @@ def classes_of_subjects(population: Population, found: Mixed) -> dict[str, xr.Da
     return {"mixture": xr.Dataset(made, {"subject": np.array(population.problem.subjects), "class": names})}
 
 
-def residual_columns(population: Population, x: np.ndarray, modes: Modes) -> dict[str, np.ndarray]:
-    """Give the columns of the records that rest on the modes, (n,) each: CWRES, and RQR where it says more than IWRES.
+def residual_columns(
+    population: Population, x: np.ndarray, modes: Modes, classes: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Give the columns of the records that rest on random effects, (n,) each.
 
-    RQR, the randomised quantile residual: a record's place among what might have been observed at the subject's own
-    values, as a normal quantile. Where an observation has a probability (a score, a count, a censored record), it is
-    drawn within its part of the distribution; the draws depend on the subject's name alone. For events it is the place
-    of the next one among those that might have been (Cox and Snell): drawn later where none has happened yet, earlier
-    where the time is not known.
+    WRES, CWRES and, where residual SDs differ between the typical person and a subject, CWRESI: see
+    :func:`weighted_residuals`. `classes` (S,) are those of a mixture in which the modes were found.
+
+    RQR, where it says more than IWRES, the randomised quantile residual: a record's place among what might have been
+    observed at the subject's own values, as a normal quantile. Where an observation has a probability (a score, a
+    count, a censored record), it is drawn within its part of the distribution; the draws depend on the subject's name
+    alone. For events it is the place of the next one among those that might have been (Cox and Snell): drawn later
+    where none has happened yet, earlier where the time is not known.
     Dunn PK, Smyth GK. Randomized quantile residuals. J Comput Graph Stat 1996;5:236-244. doi:10.2307/1390802
     """
-    columns = {"CWRES": conditional_residuals(population, x, modes)}
+    effects = population.effects
+    own = population if classes is None else replace(population, problem=population.problem.in_class(classes))
+    typical = own.slopes(effects.arguments(x[: len(effects.typical)], np.zeros_like(modes.b)), order=1)
+    columns = {
+        "WRES": weighted_residuals(population, x, typical, typical),
+        "CWRES": weighted_residuals(population, x, modes.at, typical),
+    }
+    if population.density.follows.any() or effects.to_effect[len(effects.engine) :].any():
+        columns["CWRESI"] = weighted_residuals(population, x, modes.at, modes.at)
     density, seen = population.density, population.problem.observations
     if density.points.all():
         return columns
@@ -135,25 +149,44 @@ def ends_of_scores(population: Population, modes: Modes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -> np.ndarray:
-    """Give CWRES, (n,): residuals of the model linearised at the modes, decorrelated; NaN where there is none.
+def weighted_residuals(population: Population, x: np.ndarray, at: Slopes, scatter: Slopes) -> np.ndarray:
+    """Give residuals of the model linearised at some random effects b, decorrelated, (n,); NaN where there is none.
 
-    Of FO the model is linearised through the typical person, where they are WRES of NONMEM.
+    For subject i: V^-1/2 (y - (m(b) - A b)), where m is the expectation at b, A its derivatives, V = A Omega A' +
+    diag(sd^2), and V^-1/2 is symmetric. Student's t with 2 degrees of freedom or fewer has no SD, and its records no
+    residual.
 
-    For subject i: V^-1/2 (y - (m(b) - A b)), where m is the expectation at the mode b, A its derivatives, and
-    V = A Omega A' + diag(sd^2). With interaction the SDs are those at the mode. Student's t with 2
-    degrees of freedom or fewer has no SD, and its records no residual.
+    ======  ====================  ====================  ===========================================================
+    name    b                     sd                    elsewhere
+    ======  ====================  ====================  ===========================================================
+    WRES    the typical person    the typical person    WRES of NONMEM, as of FO
+    CWRES   the mode              the typical person    CWRES of Hooker 2007 and NONMEM, as of FOCE without interaction
+    CWRESI  the mode              the mode              CWRESI of NONMEM, as of FOCE with interaction
+    ======  ====================  ====================  ===========================================================
+
+    FO linearises the model through the typical person, who stands for the modes: its CWRES are WRES.
     Hooker AC, Staatz CE, Karlsson MO. Pharmaceutical Research 2007;24:2187-2197. doi:10.1007/s11095-007-9361-x
+
+    Parameters
+    ----------
+    population : Population
+    x : (X,) float
+        Outer parameters.
+    at : Slopes
+        The records at b.
+    scatter : Slopes
+        The records where residual SDs are taken.
     """
     effects, density, who = population.effects, population.density, population.subject
     omega = effects.covariance.matrix(x[len(effects.typical) :])
-    at = modes.at
     spread = density.residuals.spread(at.f, at.psi)
+    sd = density.residuals.spread(scatter.f, scatter.psi).sd
     lines = spread.mean_f[:, None] * (at.v[:, 0] @ effects.to_effect)
     wider = np.array([law.sd for law in density.around])[density.residuals.output]
-    seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (spread.sd > 0) & np.isfinite(wider)
-    # Back to the typical person from where the records were predicted: the modes, or for FO the typical person itself.
-    away = at.w - effects.arguments(x[: len(effects.typical)], np.zeros_like(modes.b))
+    seen = ~density.censored & ~density.left_out & np.isfinite(spread.mean) & (sd > 0) & np.isfinite(wider)
+    seen &= np.isfinite(lines).all(axis=1)
+    # Back to the typical person from where the records were predicted.
+    away = at.w - effects.arguments(x[: len(effects.typical)], np.zeros((len(at.w), len(effects.names))))
     back = spread.mean_f * np.einsum("nw,nw->n", at.v[:, 0], away[who])
     difference = density.observed - (spread.mean - back)
     found = np.full(len(at.f), np.nan)
@@ -171,7 +204,7 @@ def conditional_residuals(population: Population, x: np.ndarray, modes: Modes) -
         a[i, j] = lines[r]
         variance = np.einsum("sni,ij,smj->snm", a, omega, a)
         diagonal = np.ones((len(lot), width))
-        diagonal[i, j] = (spread.sd[r] * wider[r]) ** 2
+        diagonal[i, j] = (sd[r] * wider[r]) ** 2
         variance[:, np.arange(width), np.arange(width)] += diagonal
         values, vectors = np.linalg.eigh(variance)
         left = np.zeros((len(lot), width))

@@ -169,6 +169,8 @@ def _records(problem: Problem, outcome: Outcome, pred: np.ndarray, ipred: np.nda
         "ROW": seen.row,
         **seen.labels,
     }
+    if "WRES" in outcome.columns:  # of what is no measured amount there is no linearised model
+        columns["WRES"] = np.where(laws.discrete, (own - typical_mean) / typical_sd, outcome.columns["WRES"])
     if change.any():
         columns["REF"] = seen.ref
     units = {

@@ -102,8 +102,10 @@ def figure(rows: int = 1, columns: int = 1, *, width: float = 7.0, height: float
     import matplotlib
     from matplotlib.figure import Figure
 
+    from pkpd.plots.layout import SettledLayout
+
     with matplotlib.rc_context(RULES):
-        made = Figure(figsize=(width, height), layout="constrained")
+        made = Figure(figsize=(width, height), layout=SettledLayout())
         made.subplots(rows, columns, **options)
     return made
 

@@ -55,4 +55,47 @@ def test_weighted_residuals_stand_over_the_sd_of_their_own_prediction():
     ipred = records["IPRED"].values
     assert np.ptp(ipred) > 1 and np.ptp(records["PRED"].values) == 0.0
     np.testing.assert_allclose(records["IWRES"].values, (y.ravel() - ipred) / np.hypot(0.3, 0.1 * ipred))
-    np.testing.assert_allclose(records["WRES"].values, (y.ravel() - THETA) / np.hypot(0.3, 0.1 * THETA))
+    wres = _decorrelated(y - THETA, np.ones((12, 3)), np.full((12, 3), np.hypot(0.3, 0.1 * THETA)))
+    np.testing.assert_allclose(records["WRES"].values, wres.ravel())
+    np.testing.assert_allclose(records["CWRES"].values, wres.ravel())  # the model is a straight line in eta
+    with_interaction = _decorrelated(y - THETA, np.ones((12, 3)), np.hypot(0.3, 0.1 * ipred.reshape(12, 3)))
+    np.testing.assert_allclose(records["CWRESI"].values, with_interaction.ravel())
+
+
+@pytest.mark.parametrize("error", ["prop = 0.2", "add = 0.3, prop = 0.1", "log = 0.2"])
+@pytest.mark.parametrize("estimator", [pkpd.FOCE(max_iterations=0, covariance=None),
+                                       pkpd.FOCE(max_iterations=0, covariance=None, interaction=False)])  # fmt: skip
+def test_conditional_residuals_of_curves(error, estimator):
+    """Of y = theta exp(eta) at equal times: the derivative with respect to eta is the individual prediction."""
+    y = np.abs(drawn(2, 12, 3))
+    text = TEXT.replace('transform = "none", iiv = 2.0', 'transform = "log", iiv = 0.05').replace("add = 0.7", error)
+    fit = pkpd.fit(Model(text), as_data(y), estimator)
+    eta = fit["etas"]["eta"].values
+    ipred, ones = THETA * np.exp(eta), np.ones((12, 3))
+
+    def sd(f: np.ndarray) -> np.ndarray:
+        return {"prop": 0.2 * f, "add ": np.hypot(0.3, 0.1 * f), "log ": 0.2 * np.ones_like(f)}[error[:4]]
+
+    if error.startswith("log"):  # log y = log theta + eta: a straight line, and one SD for all
+        wanted = _decorrelated(np.log(y / THETA), ones, 0.2 * ones, omega=0.05)
+        np.testing.assert_allclose(fit.records["CWRES"].values, wanted.ravel(), atol=1e-7)
+        assert "CWRESI" not in fit.records
+        return
+    left = y - ipred * (1 - eta)
+    lines = ipred * ones
+    wanted = {
+        "WRES": _decorrelated(y - THETA, THETA * ones, sd(THETA * ones), omega=0.05),
+        "CWRES": _decorrelated(left, lines, sd(THETA * ones), omega=0.05),
+        "CWRESI": _decorrelated(left, lines, sd(lines), omega=0.05),
+    }
+    for name, column in wanted.items():
+        np.testing.assert_allclose(fit.records[name].values, column.ravel(), atol=1e-7)
+
+
+def _decorrelated(left: np.ndarray, lines: np.ndarray, sd: np.ndarray, omega: float = OMEGA) -> np.ndarray:
+    """V^-1/2 left, subject by subject."""
+    found = []
+    for own, a, s in zip(left, lines, sd, strict=True):
+        values, vectors = np.linalg.eigh(omega * np.outer(a, a) + np.diag(s**2))
+        found.append(vectors @ ((vectors.T @ own) / np.sqrt(values)))
+    return np.array(found)

@@ -143,6 +143,7 @@ def test_residuals_of_a_score_are_standard_normal():
     expected = records["IPRED"].values
     assert expected.min() >= 0 and expected.max() <= 4
     np.testing.assert_allclose(records["IWRES"], (records["DV"] - expected) / records["SD"], rtol=1e-12)
+    assert np.isfinite(records["WRES"]).all()
     again = pkpd.fit(model, data, pkpd.Laplace(max_iterations=0, threads=2)).records["RQR"]
     np.testing.assert_array_equal(records["RQR"], again)
 
