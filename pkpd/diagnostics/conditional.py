@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,14 +82,17 @@ def sample_effects(case: Case, samples: int, seed: int) -> tuple[tuple[str, ...]
 
 
 def effects_of(case: Case, samples: int, seed: int) -> xr.Dataset:
-    """Give what is known of the random effects: ``eta`` (subject, effect), ``sample`` (draw, subject, effect), and more.
+    """Give what is known of random effects: ``eta`` (subject, effect), ``sample`` (draw, subject, effect), and more.
 
     ``silent`` says where a subject's records say nothing of an effect (an occasion that it did not have).
     """
     import xarray as xr
 
     names, drawn = case.conditional(samples, seed)
-    own, omega = case.fit["etas"].sel(effect=list(names)), case.fit["omega"].sel(effect=list(names), effect_=list(names))
+    own, omega = (
+        case.fit["etas"].sel(effect=list(names)),
+        case.fit["omega"].sel(effect=list(names), effect_=list(names)),
+    )
     variance = np.diagonal(omega["covariance"].values)
     eta, error = own["eta"].values, own["eta_se"].values
     scales = [_scale(case, name) for name in names]
@@ -118,7 +121,7 @@ def correlation_test(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     x, y = x[both], y[both]
     if len(x) < 3 or np.ptp(x) <= 1e-12 * np.abs(x).max() or np.ptp(y) <= 1e-12 * np.abs(y).max():
         return float("nan"), float("nan")
-    found = pearsonr(x, y)
+    found: Any = pearsonr(x, y)
     return float(found.statistic), float(found.pvalue)
 
 

@@ -141,25 +141,22 @@ class EtaCovariates(Diagnostic):
         p = np.array([found["p"].values[pair] for pair in pairs])
         words = [
             f"Random effects of {people} subjects against covariates: EBEs (vermilion) over {found.attrs['samples']} "
-            f"draws of each subject given its records (light blue, seed {found.attrs['seed']}); lines are trends of the EBEs, "
-            "bars medians and quartiles of the draws."
+            f"draws of each subject given its records (light blue, seed {found.attrs['seed']}); lines are trends of "
+            "the EBEs, bars medians and quartiles of the draws."
         ]
         order = np.argsort(np.where(np.isfinite(p), p, 2.0), kind="stable")
         small = [k for k in order.tolist() if p[k] < 0.05]
         tested = int(np.isfinite(p).sum())
         if small:
-            said = [
-                f"{found['effect'].values[pairs[k][0]]} and {found['covariate'].values[pairs[k][1]]} ({p_text(p[k])}; of "
-                f"draws {p_text(float(found['sample_p'].values[pairs[k]]))})" for k in small[:5]
-            ]  # fmt: skip
+            said = [_said(found, pairs[k]) for k in small[:5]]
             more = f" and {len(small) - 5} more" if len(small) > 5 else ""
             words.append(f"Not chance alone, at 5 % each: {', '.join(said)}{more}.")
         elif tested:
             words.append(f"No pair has a p below 0.05; the smallest is {p_text(float(np.nanmin(p)))}.")
         if tested:
             words.append(
-                f"{tested} pair{'s are' if tested > 1 else ' is'} tested; {0.05 * tested:.1f} would have a p below 0.05 "
-                "by chance."
+                f"{tested} pair{'s are' if tested > 1 else ' is'} tested; {0.05 * tested:.1f} would have a p below "
+                "0.05 by chance."
             )
         else:
             words.append("So few subjects cannot be tested.")
@@ -210,6 +207,13 @@ def _pairs(found: xr.Dataset) -> list[tuple[int, int]]:
     return [(i, j) for i in range(found.sizes["effect"]) for j in range(found.sizes["covariate"])]
 
 
+def _said(found: xr.Dataset, pair: tuple[int, int]) -> str:
+    names = f"{found['effect'].values[pair[0]]} and {found['covariate'].values[pair[1]]}"
+    return (
+        f"{names} ({p_text(float(found['p'].values[pair]))}; of draws {p_text(float(found['sample_p'].values[pair]))})"
+    )
+
+
 def _tested(x: np.ndarray, y: np.ndarray, *, grouped: bool) -> tuple[float, float, float]:
     """Give the statistic, p and slope of a pair."""
     from scipy.stats import f_oneway
@@ -224,5 +228,3 @@ def _tested(x: np.ndarray, y: np.ndarray, *, grouped: bool) -> tuple[float, floa
         return nan, nan, nan
     found = f_oneway(*parts)
     return float(found.statistic), float(found.pvalue), nan
-
-

@@ -101,7 +101,8 @@ class EtaPairs(Diagnostic):
                     _words(ax, [(f"EBEs {_said(found['correlation'].values[i, j])}", "normal", COLOURS["vermilion"]),
                                 (p_text(float(found["p"].values[i, j])), "normal", COLOURS["vermilion"]),
                                 (f"draws {_said(found['sample_correlation'].values[i, j])}", "normal", COLOURS["blue"]),
-                                (f"Omega {_said(found['omega_correlation'].values[i, j])}", "normal", INK)])  # fmt: skip
+                                (f"Omega {_said(found['omega_correlation'].values[i, j])}", "normal", INK),
+                                ])  # fmt: skip
         return drawing
 
     def caption(self, found: xr.Dataset, page: int = 0) -> str:
@@ -111,8 +112,8 @@ class EtaPairs(Diagnostic):
         pairs = [(i, j) for i in rows for j in columns if i > j]
         words = [
             f"Random effects of {people} subject{'s' * (people != 1)} against each other: EBEs (vermilion) over "
-            f"{found.attrs['samples']} draws of each subject given its records (light blue, seed {found.attrs['seed']}); above "
-            "the diagonal the correlations of EBEs, of draws (median over draws), and of Omega."
+            f"{found.attrs['samples']} draws of each subject given its records (light blue, seed {found.attrs['seed']}"
+            "); above the diagonal the correlations of EBEs, of draws (median over draws), and of Omega."
         ]
         known = [(i, j) for i, j in pairs if np.isfinite(found["sample_correlation"].values[i, j])]
         if known:
@@ -124,7 +125,9 @@ class EtaPairs(Diagnostic):
                 f"{_said(found['omega_correlation'].values[i, j])}, EBEs {_said(found['correlation'].values[i, j])} "
                 f"({p_text(float(found['p'].values[i, j]))})."
             )
-            words.append(f"Of {people} subjects a correlation of 0 has a standard error of {1 / np.sqrt(people - 1):.2f}.")
+            words.append(
+                f"Of {people} subjects a correlation of 0 has a standard error of {1 / np.sqrt(people - 1):.2f}."
+            )
             if len(known) > 1:
                 words.append(f"{len(known)} pairs are looked at: p is of each alone.")
         else:

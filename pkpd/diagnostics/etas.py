@@ -118,8 +118,8 @@ class EtaDistributions(Diagnostic):
         elif people < _FEW:
             error = 100 / np.sqrt(2 * (people - 1))
             words.append(
-                f"{people} subjects say little of a distribution: an SD of so few has a standard error of {error:.0f} %, "
-                "and shrinkage one of as much of what is left."
+                f"{people} subjects say little of a distribution: an SD of so few has a standard error of {error:.0f} "
+                "%, and shrinkage one of as much of what is left."
             )
         silent = own["silent"].values.sum(axis=0)
         if silent.any():

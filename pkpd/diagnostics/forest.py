@@ -68,8 +68,9 @@ class Forest(Diagnostic):
     question: ClassVar[str] = "How far do people of other covariates differ from a reference subject?"
     needs: ClassVar = (needs.found, needs.one_for_all, needs.the_data, covariate_effects)
     source: ClassVar[str] = (
-        "Menon-Andersen D, Yu B, Madabushi R, et al. Essential pharmacokinetic information for drug dosage decisions: a "
-        "concise visual presentation in the drug label. Clin Pharmacol Ther 2011;90:471-474. doi:10.1038/clpt.2011.149"
+        "Menon-Andersen D, Yu B, Madabushi R, et al. Essential pharmacokinetic information for drug dosage "
+        "decisions: a concise visual presentation in the drug label. Clin Pharmacol Ther 2011;90:"
+        "471-474. doi:10.1038/clpt.2011.149"
     )
 
     values: Mapping[str, Sequence[float]] | None = None
@@ -279,7 +280,8 @@ class _Law:
         centre = self._at(rows, self.values)
         if self.draws is not None:
             every = self._at(rows, {**self.values, **self.draws})
-            every = np.broadcast_to(every.T if every.ndim > 1 else every, (next(iter(self.draws.values())).size, len(rows)))
+            count = next(iter(self.draws.values())).size
+            every = np.broadcast_to(every.T if every.ndim > 1 else every, (count, len(rows)))
             return centre, *np.nanquantile(every, (0.5 - level / 2, 0.5 + level / 2), axis=0)
         slopes = np.empty((len(rows), len(self.names)))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -288,7 +290,9 @@ class _Law:
                 z, size = float(parameter.forward(self.values[name])), _STEP
                 if parameter.transform == "none":
                     size = _STEP * max(abs(z), 1e-3)
-                up, down = (self._at(rows, {**self.values, name: float(parameter.inverse(z + s * size))}) for s in (1, -1))
+                up, down = (
+                    self._at(rows, {**self.values, name: float(parameter.inverse(z + s * size))}) for s in (1, -1)
+                )
                 slopes[:, k] = (np.log(np.abs(up)) - np.log(np.abs(down))) / (2 * size)
             used = np.abs(slopes) > 1e-12
             variance = np.array([s[u] @ self.covariance[np.ix_(u, u)] @ s[u] for s, u in zip(slopes, used)])

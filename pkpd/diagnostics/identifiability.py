@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.diagnostics import needs
 from pkpd.diagnostics.dense import individual_values, make_grid
 from pkpd.diagnostics.diagnostic import Diagnostic
+from pkpd.diagnostics.panels import whole_numbers
 from pkpd.errors import PkpdError
 from pkpd.estimation.coordinates import Coordinates
 from pkpd.estimation.identify import BLIND, SHARE, Identification, identify
@@ -80,9 +81,9 @@ class Identifiability(Diagnostic):
 
         rows = _parameters(case)
         names = [p.name for p in rows]
-        problem, individual, typical = individual_values(case)
+        problem, _, typical = individual_values(case)
         dense, dense_values = _of_model(case, problem, typical, rows)
-        real, real_values = _of_design(case, problem, individual, rows)
+        real, real_values = _of_design(case, problem, typical, rows)
         covariance, how = self._covariance(case, names, real)
         directions, errors = _directions(covariance, rows)
         table = case.fit.estimates
@@ -108,7 +109,11 @@ class Identifiability(Diagnostic):
                 "singular_design": ("number", real_values, {"long_name": "singular value, records of the data"}),
                 "direction": (("number", "parameter"), directions, {"long_name": "share of each in a direction"}),
                 "error": ("number", errors, {"long_name": "standard error along the direction"}),
-                "se": ("parameter", np.sqrt(np.diagonal(covariance)), {"long_name": "standard error, estimation scale"}),
+                "se": (
+                    "parameter",
+                    np.sqrt(np.diagonal(covariance)),
+                    {"long_name": "standard error, estimation scale"},
+                ),
                 "prior_share": ("parameter", share, {"long_name": "share of information from priors"}),
             },
             {"parameter": np.array(names), "number": np.arange(1, len(names) + 1)},
@@ -186,14 +191,16 @@ class Identifiability(Diagnostic):
             ("singular_design", COLOURS["blue"], "o", "these records"),
         ):
             values = found[name].values / found[name].values[0]
-            ax.plot(number, np.maximum(values, 1e-10), marker=mark, markersize=5, color=colour, linewidth=1.0, label=label)
+            ax.plot(
+                number, np.maximum(values, 1e-10), marker=mark, markersize=5, color=colour, linewidth=1.0, label=label
+            )
         ax.axhline(found.attrs["blind"], color=INK, linewidth=0.9, linestyle="--")
         ax.text(0.98, found.attrs["blind"] * 1.2, "not seen below", ha="right", va="bottom", fontsize=7.5,
                 transform=ax.get_yaxis_transform())  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(5e-11 if found.attrs["rank_model"] < found.attrs["count"] else 2e-7, 3)
         ax.set_xlim(0.5, len(number) + 0.5)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax)
         ax.set_xlabel("direction")
         ax.set_ylabel("singular value over the largest")
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=8, handletextpad=0.4)
@@ -307,14 +314,14 @@ def _of_model(
 
 
 def _of_design(
-    case: Case, problem: Problem, individual: np.ndarray, rows: list[Parameter]
+    case: Case, problem: Problem, typical: np.ndarray, rows: list[Parameter]
 ) -> tuple[Identification, np.ndarray]:
-    """What the records see, weighted by the residual error, at everybody's own values."""
+    """What the records see at the typical values, weighted by the residual error."""
     names = list(problem.program.parameters)
     place = [names.index(p.name) for p in rows]
-    df = problem.predict(individual, sensitivities=[p.name for p in rows], threads=case.threads).df
+    df = problem.predict(typical, sensitivities=[p.name for p in rows], threads=case.threads).df
     assert df is not None
-    slopes = np.column_stack([p.d_inverse(p.forward(individual[:, k])) for p, k in zip(rows, place)])
+    slopes = np.column_stack([p.d_inverse(p.forward(typical[:, k])) for p, k in zip(rows, place)])
     sd = case.records["SD"] if "SD" in case.records else np.ones(len(df))
     sd = np.where(np.isfinite(sd) & (sd > 0), sd, 1.0)
     z = np.array([p.forward(p.typical) for p in rows], dtype=float)

@@ -76,7 +76,8 @@ class IndividualFits(Diagnostic):
         if self.output is not None and self.output not in known:
             raise UsageError(
                 f"output is {self.output!r}.", where="IndividualFits(output=...)",
-                expected=f"One of {', '.join(known)}.", remedy=suggestion(self.output, known) or "Leave it out for all.",
+                expected=f"One of {', '.join(known)}.",
+                remedy=suggestion(self.output, known) or "Leave it out for all.",
             )  # fmt: skip
         outputs = known if self.output is None else [self.output]
         found = records_of(case, ("DV", "PRED", "IPRED", "IWRES"), by="auto", outputs=outputs)
@@ -168,7 +169,7 @@ class IndividualFits(Diagnostic):
         parts: list[dict[str, np.ndarray]] = []
         if smooth:
             grid = make_grid(problem, 101, sorted(names.index(name) for name in smooth))
-            known = np.isfinite(individual).all(axis=1)
+            known = np.asarray(np.isfinite(individual).all(axis=1))
             stand_in = np.where(known[:, None], individual, typical if np.isfinite(typical).all() else 1.0)
             ipred, _ = grid.predict(stand_in, threads=case.threads)
             pred = ipred if typical is individual else grid.predict(typical, threads=case.threads)[0]
@@ -199,7 +200,7 @@ class IndividualFits(Diagnostic):
         if self.log:
             plain_log(ax, "y")
         x, order = own["line_x"].values, np.argsort(own["line_x"].values, kind="stable")
-        many = {"marker": "."} if len(x) == 1 else {}
+        many: Any = {"marker": "."} if len(x) == 1 else {}
         if not own.attrs["one_curve"]:
             ax.plot(x[order], own["line_pred"].values[order], color=COLOURS["orange"], linewidth=1.2,
                     linestyle=(0, (4, 1.5)), zorder=1.5, **many)  # fmt: skip

@@ -66,7 +66,7 @@ class Influence(Diagnostic):
     )
 
     def compute(self, case: Case) -> xr.Dataset:
-        """Give displacement and Cook's distance of every subject, and how far each estimate moves in standard errors."""
+        """Give displacement and Cook's distance of every subject, and moves of the estimates in standard errors."""
         fit = case.fit
         if "leave_one_out" not in fit.tree.children:
             fit = leave_one_out(fit, case.data)
@@ -148,7 +148,9 @@ class Influence(Diagnostic):
                    cells=False)  # fmt: skip
         ax.axhline(_LINE, color=INK, linewidth=0.9, linestyle="--")
         top = max(1.15 * _LINE, 1.15 * np.nanmax(np.append(displacement, 0.0)))
-        ax.text(1.0, _LINE + 0.01 * top, f"{_LINE}", ha="right", va="bottom", fontsize=8, transform=ax.get_yaxis_transform())
+        ax.text(
+            1.0, _LINE + 0.01 * top, f"{_LINE}", ha="right", va="bottom", fontsize=8, transform=ax.get_yaxis_transform()
+        )
         first = np.argsort(np.where(np.isfinite(displacement), -displacement, np.inf), kind="stable")[:8]
         for k in first.tolist():
             if above[k]:

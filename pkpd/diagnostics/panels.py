@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chosen", "grid_of", "p_text", "page_count"]
+__all__ = ["chosen", "grid_of", "p_text", "page_count", "whole_numbers"]
 
 
 def page_count(panels: int, per_page: int) -> int:
@@ -38,3 +38,10 @@ def p_text(p: float) -> str:
     if p != p:  # NaN
         return "p unknown"
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def whole_numbers(ax: Axes) -> None:
+    """Keep the ticks of the horizontal axis at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

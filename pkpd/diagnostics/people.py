@@ -76,8 +76,9 @@ def people_of(case: Case) -> People:
         if not moves and 1 < len(levels) <= _LEVELS:
             groups[name] = tuple(str(level) or "none" for level in levels)
             numbers[name] = own
+    units = {str(name): str(unit) for name, unit in data.units.items() if isinstance(unit, str)}
     return People(ids=ids, covariates=numbers, groups=groups, constant=tuple(constant), changing=tuple(changing),
-                  units={str(name): str(unit) for name, unit in data.units.items() if isinstance(unit, str)})  # fmt: skip
+                  units=units)  # fmt: skip
 
 
 def first_values(case: Case, name: str) -> np.ndarray:

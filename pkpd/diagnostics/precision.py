@@ -9,6 +9,7 @@ import numpy as np
 
 from pkpd.diagnostics import needs
 from pkpd.diagnostics.diagnostic import Diagnostic
+from pkpd.diagnostics.panels import whole_numbers
 from pkpd.plots.style import COLOURS, INK, QUIET, figure
 from pkpd.units import tidy
 
@@ -142,7 +143,9 @@ def _intervals(ax: Axes, own: xr.Dataset) -> None:
         unit = str(own["unit"].values[k])
         rse = own["rse"].values[k]
         said = f"{value[k]:.4g}{f' {unit}' if unit != '1' else ''}"
-        said += f"   RSE {rse:.0f} %" if np.isfinite(rse) else "   at a bound" if own["at_bound"].values[k] else "   no SE"
+        said += (
+            f"   RSE {rse:.0f} %" if np.isfinite(rse) else "   at a bound" if own["at_bound"].values[k] else "   no SE"
+        )
         ax.text(1.02, y[k], said, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
     ax.set_yticks(y, own["parameter"].values.tolist())
     ax.set_ylim(-0.6, count - 0.4)
@@ -179,5 +182,5 @@ def _eigenvalues(ax: Axes, found: xr.Dataset) -> None:
     ax.set_ylim(min(0.05, 0.5 * positive.min()) if positive.size else 0.01, 2 * max(values.max(initial=1.0), 1.0))
     ax.set_xlabel("direction")
     ax.set_ylabel("eigenvalue")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax)
     ax.set_title(f"condition number {found.attrs['condition']:.3g}", fontsize=9.5)

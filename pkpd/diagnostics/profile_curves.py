@@ -135,9 +135,11 @@ class ProfileCurves(Diagnostic):
         """Say which intervals are open, and which are unlike those of Wald."""
         own = found.isel(parameter=chosen(found.sizes["parameter"], _PANELS, page))
         level, quantile = 100 * found.attrs["level"], found.attrs["quantile"]
+        errors = np.isfinite(own["wald_value"].values).any()
+        beside = ", and the parabola of its standard error (dashes)" if errors else ""
         words = [
-            f"How -2 log L rises as one quantity is held away from its estimate and the others follow (points, line)"
-            f"{', and the parabola of its standard error (dashes)' if np.isfinite(own['wald_value'].values).any() else ''}; at {quantile:.3g} stand the ends of the {level:g} % interval."
+            "How -2 log L rises as one quantity is held away from its estimate and the others follow (points, line)"
+            f"{beside}; at {quantile:.3g} stand the ends of the {level:g} % interval."
         ]
         opened, unlike, lower = [], [], []
         for k, name in enumerate(own["parameter"].values.tolist()):

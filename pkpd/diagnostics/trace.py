@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.diagnostics.diagnostic import Diagnostic
-from pkpd.diagnostics.panels import chosen, grid_of, page_count
+from pkpd.diagnostics.panels import chosen, grid_of, page_count, whole_numbers
 from pkpd.diagnostics.records import unit_text
 from pkpd.plots.labels import legend_above
 from pkpd.plots.style import COLOURS, INK, QUIET
@@ -107,7 +107,9 @@ class Trace(Diagnostic):
         objective, number = found["objective"].values, found["number"].values
         words = []
         if searches > 1:
-            words.append(f"{searches} searches, a line each, of {number[number > 0].max(initial=0)} iterations at most.")
+            words.append(
+                f"{searches} searches, a line each, of {number[number > 0].max(initial=0)} iterations at most."
+            )
         else:
             words.append(f"The search by {attrs['estimator']}, {number[-1]} iterations.")
             finite = np.flatnonzero(np.isfinite(objective))
@@ -139,8 +141,8 @@ class Trace(Diagnostic):
             ends = found["end_objective"].values
             best = np.nanmin(ends)
             words.append(
-                f"Of {len(ends)} starts {int((ends < best + 0.01).sum())} ended at the best objective; diamonds are the "
-                "ends."
+                f"Of {len(ends)} starts {int((ends < best + 0.01).sum())} ended at the best objective; diamonds are "
+                "the ends."
             )
         return " ".join([*words, f"The verdict: {attrs['status']}."])
 
@@ -149,9 +151,9 @@ class Trace(Diagnostic):
         x, search = found["number"].values, found["search"].values
         many = int(found.attrs["searches"])
         breaks = np.flatnonzero(search[1:] != search[:-1]) + 1
+        style: Any = {"marker": "o" if len(x) <= 12 * many else "", "markersize": 3.0}
         ax.plot(np.insert(x.astype(float), breaks, np.nan), np.insert(y, breaks, np.nan), color=COLOURS["blue"],
-                linewidth=1.4 if many == 1 else 0.8, alpha=1.0 if many < 5 else 0.5,
-                marker="o" if len(x) <= 12 * many else "", markersize=3.0)  # fmt: skip
+                linewidth=1.4 if many == 1 else 0.8, alpha=1.0 if many < 5 else 0.5, **style)  # fmt: skip
         burn = int(found.attrs["burn"])
         if 0 < burn < x.max(initial=0):
             ax.axvline(burn, color=INK, linewidth=0.9, linestyle="--", label="estimates are averaged from here on")
@@ -159,11 +161,11 @@ class Trace(Diagnostic):
             ends = found["end_objective"].values if k < 0 else found["end_value"].values[:, k]
             place = np.full(len(ends), x.max(initial=1) * 1.06)
             best = found["end_objective"].values < np.nanmin(found["end_objective"].values) + 0.01
-            for these, style, label in ((best, {"markerfacecolor": INK}, "ends of starts: best"),
-                                        (~best, {"markerfacecolor": "none"}, "others")):  # fmt: skip
+            for these, face, label in ((best, INK, "ends of starts: best"),
+                                        (~best, "none", "others")):  # fmt: skip
                 if these.any():
                     ax.plot(place[these], ends[these], linestyle="none", marker="D", markersize=4, label=label,
-                            markeredgecolor=INK, **style)  # fmt: skip
+                            markeredgecolor=INK, markerfacecolor=face)  # fmt: skip
         if not np.isfinite(y).any():
             ax.text(0.5, 0.5, "not computed along the way", ha="center", va="center", transform=ax.transAxes,
                     fontsize=8, color=QUIET)  # fmt: skip
@@ -175,7 +177,7 @@ class Trace(Diagnostic):
             ax.set_ylabel(unit if unit != "1" else "value")
             ax.set_title(f"{found['parameter'].values[k]}{unit_text(unit)}", fontsize=9)
         ax.ticklabel_format(axis="y", useOffset=False)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax)
         ax.tick_params(labelsize=8)
 
 
