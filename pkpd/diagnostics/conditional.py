@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from pkpd.diagnostics.case import Case
 
-__all__ = ["SOURCE", "check_samples", "correlation_test", "drawable", "effect_label", "effects_of", "sample_effects"]
+__all__ = [
+    "SOURCE",
+    "check_samples",
+    "correlation_test",
+    "drawable",
+    "ebe_size",
+    "effect_label",
+    "effects_of",
+    "sample_effects",
+]
 
 SOURCE = (
     "Lavielle M, Ribba B. Enhanced method for diagnosing pharmacometric models: random sampling from conditional "
@@ -123,6 +132,11 @@ def correlation_test(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     found: Any = pearsonr(x, y)
     return float(found.statistic), float(found.pvalue)
+
+
+def ebe_size(people: int) -> float:
+    """Give the area of the points of so many people."""
+    return 20.0 if people < 60 else 9.0
 
 
 def effect_label(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pkpd.diagnostics import needs
-from pkpd.diagnostics.conditional import check_samples, correlation_test, drawable, effects_of
+from pkpd.diagnostics.conditional import check_samples, correlation_test, drawable, ebe_size, effects_of
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.panels import chosen, grid_of, p_text, page_count
 from pkpd.diagnostics.people import people_of
@@ -36,7 +36,8 @@ def told_apart(case: Case) -> str:
     if people.covariates:
         return ""
     if people.constant:
-        return f"No covariate differs between people: {', '.join(people.constant)} is the same for all."
+        verb = "is" if len(people.constant) == 1 else "are"
+        return f"No covariate differs between people: {', '.join(people.constant)} {verb} the same for all."
     return "The data have no covariates."
 
 
@@ -178,7 +179,7 @@ class EtaCovariates(Diagnostic):
         x, eta, drawn = own["value"].values, own["eta"].values, own["sample"].values
         seen = ~own["silent"].values
         points(ax, np.tile(x[seen], len(drawn)), drawn[:, seen].ravel(), colour=COLOURS["sky"], size=5.0)
-        points(ax, x[seen], eta[seen], colour=COLOURS["vermilion"], size=20.0, cells=False,
+        points(ax, x[seen], eta[seen], colour=COLOURS["vermilion"], size=ebe_size(len(eta)), cells=False,
                labels=[f"ID {who}" for who in own["subject"].values[seen]])  # fmt: skip
         line = trend(x[seen], eta[seen], span=1.0 if seen.sum() < 40 else 0.75)
         ax.plot(*line, color=INK, linewidth=1.7, zorder=4)
@@ -195,7 +196,7 @@ class EtaCovariates(Diagnostic):
             ax.plot([k - 0.31, k + 0.31], [middle, middle], color=COLOURS["blue"], linewidth=1.6, zorder=2)
             count = int(mine.sum())
             aside = 0.22 * (((np.arange(count) * 0.618034) % 1.0) - 0.5) * 2
-            points(ax, k + aside, eta[mine], colour=COLOURS["vermilion"], size=20.0, cells=False,
+            points(ax, k + aside, eta[mine], colour=COLOURS["vermilion"], size=ebe_size(len(eta)), cells=False,
                    labels=[f"ID {who}" for who in own["subject"].values[mine]])  # fmt: skip
         counts = [int((x == k).sum()) for k in range(len(levels))]
         ax.set_xticks(range(len(levels)), [f"{textwrap.shorten(name, 12, placeholder='…')}\nn = {n}"

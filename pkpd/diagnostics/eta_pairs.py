@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pkpd.diagnostics import needs
-from pkpd.diagnostics.conditional import SOURCE, check_samples, correlation_test, drawable, effects_of
+from pkpd.diagnostics.conditional import SOURCE, check_samples, correlation_test, drawable, ebe_size, effects_of
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.panels import p_text
 from pkpd.plots.points import points
@@ -139,7 +139,15 @@ class EtaPairs(Diagnostic):
         points(ax, drawn[:, :, j].ravel(), drawn[:, :, i].ravel(), colour=COLOURS["sky"], size=5.0)
         seen = ~(found["silent"].values[:, i] | found["silent"].values[:, j])
         names = [f"ID {who}" for who in found["subject"].values[seen]]
-        points(ax, eta[seen, j], eta[seen, i], colour=COLOURS["vermilion"], size=20.0, labels=names, cells=False)
+        points(
+            ax,
+            eta[seen, j],
+            eta[seen, i],
+            colour=COLOURS["vermilion"],
+            size=ebe_size(len(eta)),
+            labels=names,
+            cells=False,
+        )
         ax.axhline(0.0, color=QUIET, linewidth=0.7)
         ax.axvline(0.0, color=QUIET, linewidth=0.7)
         ax.grid(visible=False)

@@ -111,7 +111,7 @@ class EtaDistributions(Diagnostic):
         words = [
             f"Random effects of {people} subject{'s' * (people != 1)}: empirical Bayes estimates (EBEs), "
             f"{found.attrs['samples']} draws of each subject given its records (seed {found.attrs['seed']}), and the "
-            f"normal law of the model. {'; '.join(said)}{'.' * bool(said)}"
+            f"normal law of the model.{' ' * bool(said)}{'; '.join(said)}{'.' * bool(said)}"
         ]
         if people == 1:
             words.append("One subject has no shrinkage, and shows no distribution.")

@@ -32,6 +32,7 @@ _ROWS = 24
 #: Step of the differences by which errors are carried over, on the estimation scale.
 _STEP = 1e-4
 _TAILS = (5, 95)
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
 def covariate_effects(case: Case) -> str:
@@ -144,6 +145,8 @@ class Forest(Diagnostic):
 
     def draw(self, found: xr.Dataset, page: int = 0) -> Figure:
         """Draw ratios with their intervals over the band."""
+        from matplotlib.ticker import FixedLocator, NullLocator
+
         own = found.isel(row=slice(page * _ROWS, (page + 1) * _ROWS))
         count, ratio = own.sizes["row"], own["ratio"].values
         low, high = own["lower"].values, own["upper"].values
@@ -154,13 +157,18 @@ class Forest(Diagnostic):
         room = max((every.max() / every.min()) ** 0.06, 1.05)
         ax.set_xlim(every.min() / room, every.max() * room)
         plain_log(ax, "x")
+        ax.xaxis.set_major_locator(FixedLocator(_TICKS))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.axvspan(found.attrs["low"], found.attrs["high"], color=COLOURS["sky"], alpha=0.22, linewidth=0)
         ax.axvline(1.0, color=QUIET, linewidth=0.9)
         ax.hlines(y, low, high, color=COLOURS["blue"], linewidth=2.0)
         ax.plot(ratio, y, linestyle="none", marker="o", markersize=5, color=INK)
         for k in range(count):
             said = f"{ratio[k]:.2f}"
-            said += f" [{low[k]:.2f}, {high[k]:.2f}]" if np.isfinite(low[k]) else " no interval"
+            if np.isclose(low[k], high[k], rtol=1e-9):
+                said += " fixed"
+            else:
+                said += f" [{low[k]:.2f}, {high[k]:.2f}]" if np.isfinite(low[k]) else " no interval"
             ax.text(1.02, y[k], said, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
         quantity = own["quantity"].values
         for k in range(1, count):

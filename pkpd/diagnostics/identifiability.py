@@ -15,7 +15,7 @@ from pkpd.diagnostics.panels import whole_numbers
 from pkpd.errors import PkpdError
 from pkpd.estimation.coordinates import Coordinates
 from pkpd.estimation.identify import BLIND, SHARE, Identification, identify
-from pkpd.plots.style import COLOURS, INK, QUIET, figure
+from pkpd.plots.style import COLOURS, INK, figure
 from pkpd.streams import addresses, normals
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ class Identifiability(Diagnostic):
         names = [p.name for p in rows]
         problem, _, typical = individual_values(case)
         dense, dense_values = _of_model(case, problem, typical, rows)
-        real, real_values = _of_design(case, problem, typical, rows)
+        real, real_values, weakest = _of_design(case, problem, typical, rows)
         covariance, how = self._covariance(case, names, real)
-        directions, errors = _directions(covariance, rows)
+        directions, errors = _directions(covariance, rows) if np.isfinite(covariance).all() else weakest
         table = case.fit.estimates
         share = np.full(len(names), np.nan)
         if "prior_share" in table:
@@ -208,11 +208,6 @@ class Identifiability(Diagnostic):
     def _directions(self, drawing: Figure, ax: Axes, found: xr.Dataset, shown: int) -> None:
         table, errors = found["direction"].values[:shown], found["error"].values[:shown]
         names = found["parameter"].values.tolist()
-        if not np.isfinite(table).any():
-            ax.set_axis_off()
-            ax.text(0.5, 0.5, "no covariance: the data do not\nfix these parameters", ha="center", va="center",
-                    transform=ax.transAxes, fontsize=8.5, color=QUIET)  # fmt: skip
-            return
         ax.imshow(table, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
         if len(names) <= 10:
             for i, j in np.ndindex(*table.shape):
@@ -315,7 +310,7 @@ def _of_model(
 
 def _of_design(
     case: Case, problem: Problem, typical: np.ndarray, rows: list[Parameter]
-) -> tuple[Identification, np.ndarray]:
+) -> tuple[Identification, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """What the records see at the typical values, weighted by the residual error."""
     names = list(problem.program.parameters)
     place = [names.index(p.name) for p in rows]
@@ -325,7 +320,9 @@ def _of_design(
     sd = case.records["SD"] if "SD" in case.records else np.ones(len(df))
     sd = np.where(np.isfinite(sd) & (sd > 0), sd, 1.0)
     z = np.array([p.forward(p.typical) for p in rows], dtype=float)
-    return _identified(df * slopes[problem.observations.subject] / sd[:, None], rows, z)
+    weighted = df * slopes[problem.observations.subject] / sd[:, None]
+    seen = np.isfinite(weighted).all(axis=1)
+    return *_identified(weighted, rows, z), _weakest(weighted[seen], rows, z)
 
 
 def _inside(parameter: Parameter, z: float) -> float:
@@ -340,25 +337,40 @@ def _words(seen: Identification, rows: list[Parameter]) -> list[str]:
     return [*seen.words, *filter(None, (in_combinations(direction, rows, z) for direction in seen.null.T))]
 
 
+def _size(rows: list[Parameter], z: np.ndarray) -> np.ndarray:
+    """What counts as a change of each parameter by all of itself, on the estimation scale."""
+    size = np.asarray(_coordinates(rows).size(z))
+    return np.where(size > 0, size, 1.0)
+
+
 def _directions(covariance: np.ndarray, rows: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvectors of the covariance (relative changes), known least first, and standard errors along them."""
-    count = len(rows)
-    if not np.isfinite(covariance).all():
-        return np.full((count, count), np.nan), np.full(count, np.nan)
-    size = _coordinates(rows).size(np.array([p.forward(p.typical) for p in rows], dtype=float))
-    size = np.where(size > 0, size, 1.0)
+    size = _size(rows, np.array([p.forward(p.typical) for p in rows], dtype=float))
     values, vectors = np.linalg.eigh(covariance / np.outer(size, size))
     order = np.argsort(-values)
-    found = vectors[:, order].T
-    found = found * np.sign(found[np.arange(count), np.argmax(np.abs(found), axis=1)])[:, None]
-    return found, np.sqrt(np.maximum(values[order], 0.0))
+    return _pointed(vectors[:, order].T), np.sqrt(np.maximum(values[order], 0.0))
+
+
+def _weakest(weighted: np.ndarray, rows: list[Parameter], z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same where there is no covariance: singular vectors, unseen ones first; infinite errors along these."""
+    whole = np.vstack([weighted * _size(rows, z), np.zeros((len(rows), len(rows)))])
+    _, values, vectors = np.linalg.svd(whole, full_matrices=False)
+    with np.errstate(divide="ignore"):
+        errors = np.where(values > BLIND * values.max(initial=0.0), 1 / values, np.inf)
+    return _pointed(vectors[::-1]), errors[::-1]
+
+
+def _pointed(vectors: np.ndarray) -> np.ndarray:
+    """Give vectors, rows, whose largest entry is above 0."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
+    return vectors * np.where(largest < 0, -1.0, 1.0)
 
 
 def _sloppy(directions: np.ndarray, errors: np.ndarray, names: list[str]) -> list[str]:
     """Say the directions in which little is known."""
     found = []
     for direction, error in zip(directions, errors):
-        if not error > _SLOPPY:
+        if not _SLOPPY < error < np.inf:
             continue
         step = 100 * error * direction
         parts = [f"{names[k]} {step[k]:+.0f} %" for k in np.argsort(-np.abs(direction)) if abs(direction[k]) > 0.2]

@@ -11,7 +11,7 @@ from pkpd.data import Evid
 from pkpd.diagnostics import needs
 from pkpd.diagnostics.dense import dose_times, individual_values, make_grid
 from pkpd.diagnostics.diagnostic import Diagnostic
-from pkpd.diagnostics.panels import grid_of
+from pkpd.diagnostics.panels import even_grid
 from pkpd.diagnostics.records import labelled, measured, measured_outputs, records_of, span, unit_text
 from pkpd.errors import UsageError, suggestion
 from pkpd.plots.labels import plain_log, tick_step
@@ -106,7 +106,7 @@ class IndividualFits(Diagnostic):
         name, people = self._pages(found)[page]
         lot = len(people)
         columns = 1 if lot == 1 else 2 if lot in (2, 4) else _COLUMNS
-        drawing, axes = grid_of(lot, columns=columns, height=3.6 if columns == 1 else 2.6 if columns == 2 else 2.15)
+        drawing, axes = even_grid(lot, columns=columns, height=3.6 if columns == 1 else 2.6 if columns == 2 else 2.15)
         whole = _of_output(found, name)
         unit = _unit(whole)
         common = self._limits(whole) if self.axes == "shared" else None
@@ -250,4 +250,4 @@ def _legend(drawing: Figure, found: xr.Dataset, own: xr.Dataset) -> None:
         handles.append(Line2D([], [], color=COLOURS["orange"], linewidth=1.2, linestyle=(0, (4, 1.5)), label="PRED"))
     if found.sizes.get("dose", 0):
         handles.append(Line2D([], [], color=QUIET, marker=6, markersize=5, linestyle="none", label="dose"))
-    drawing.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.4)
+    drawing.legend(handles=handles, loc="upper left", ncols=len(handles), handletextpad=0.4)

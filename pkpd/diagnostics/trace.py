@@ -52,8 +52,8 @@ class Trace(Diagnostic):
     def compute(self, case: Case) -> xr.Dataset:
         """Give objective and quantities that were estimated, by the search they belong to, and the ends of all starts.
 
-        ``drift`` is of SAEM: the mean of the second half of the smoothing phase less that of its first half, in
-        standard errors.
+        ``drift`` is of SAEM, whose estimates are running averages in the smoothing phase: their mean over its second
+        half less that over its first half, in standard errors.
         """
         import xarray as xr
 
@@ -113,19 +113,19 @@ class Trace(Diagnostic):
         else:
             words.append(f"The search by {attrs['estimator']}, {number[-1]} iterations.")
             finite = np.flatnonzero(np.isfinite(objective))
-            if finite.size:
+            if finite.size and attrs["burn"] < 0:
                 a, b = objective[finite[0]], objective[finite[-1]]
                 words.append(f"The objective went from {a:.6g} to {b:.6g}.")
         if attrs["burn"] >= 0:
             words.append(
                 f"In the first {attrs['burn']} iterations the estimates seek their place (before the line), then they "
-                "are averaged."
+                "are averaged. -2 log L is that of the draws, and varies with them."
             )
             drift = found["drift"].values
             if np.isfinite(drift).any():
                 most = int(np.nanargmax(np.abs(drift)))
                 words.append(
-                    "Between the halves of the second phase the mean of "
+                    "Between the halves of the second phase the average of "
                     f"{found['parameter'].values[most]} moved most: {drift[most]:+.2f} standard errors."
                 )
         elif searches == 1 and number[-1] >= 1:
@@ -171,7 +171,7 @@ class Trace(Diagnostic):
                     fontsize=8, color=QUIET)  # fmt: skip
         if k < 0:
             ax.set_ylabel("-2 log L")
-            ax.set_title("objective", fontsize=9)
+            ax.set_title("objective" if burn < 0 else "of the draws", fontsize=9)
         else:
             unit = str(found["unit"].values[k])
             ax.set_ylabel(unit if unit != "1" else "value")
