@@ -55,7 +55,8 @@ def even_grid(panels: int, *, columns: int, height: float, width: float = 7.0) -
     wide, high = (width - _LEFT - _RIGHT) / columns, (tall - _TOP - _BOTTOM) / rows
     space = {"wspace": _BETWEEN / (wide - _BETWEEN), "hspace": _BELOW / (high - _BELOW)}
     with matplotlib.rc_context(RULES):
-        drawing = Drawing(figsize=(width, tall), layout="none")
+        drawing = Drawing(figsize=(width, tall))
+        drawing.set_layout_engine("none")
         ends = {"left": _LEFT / width, "right": 1 - _RIGHT / width, "top": 1 - _TOP / tall, "bottom": _BOTTOM / tall}
         drawing.subplots(rows, columns, gridspec_kw={**ends, **space})
     axes = list(drawing.axes)
