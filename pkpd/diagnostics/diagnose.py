@@ -13,7 +13,7 @@ from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.errors import MismatchError, UsageError, suggestion
 from pkpd.estimation import Fit
 from pkpd.plots import house_style
-from pkpd.plots.stamp import stamp
+from pkpd.plots.stamp import settle, stamp
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -118,6 +118,7 @@ class Diagnosis:
         with house_style():
             drawing = self.diagnostic.draw(self.data, page)
             stamp(drawing, f"run {attrs['run']} · data {str(attrs['data_digest'])[:10]} · {str(attrs['created'])[:10]}")
+            settle(drawing)
         return drawing
 
     def figures(self) -> Iterator[Figure]:

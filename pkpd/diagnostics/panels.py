@@ -54,9 +54,8 @@ def even_grid(panels: int, *, columns: int, height: float, width: float = 7.0) -
     tall = height * rows + 0.75
     wide, high = (width - _LEFT - _RIGHT) / columns, (tall - _TOP - _BOTTOM) / rows
     space = {"wspace": _BETWEEN / (wide - _BETWEEN), "hspace": _BELOW / (high - _BELOW)}
-    with matplotlib.rc_context(RULES):
+    with matplotlib.rc_context({**RULES, "figure.constrained_layout.use": False}):
         drawing = Drawing(figsize=(width, tall))
-        drawing.set_layout_engine("none")
         ends = {"left": _LEFT / width, "right": 1 - _RIGHT / width, "top": 1 - _TOP / tall, "bottom": _BOTTOM / tall}
         drawing.subplots(rows, columns, gridspec_kw={**ends, **space})
     axes = list(drawing.axes)
