@@ -33,4 +33,5 @@ def settle(figure: Figure) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
-        ax.set_position([round(float(place), 6) for place in ax.get_position(original=True).bounds])
+        left, bottom, width, height = (round(float(place), 6) for place in ax.get_position(original=True).bounds)
+        ax.set_position((left, bottom, width, height))
