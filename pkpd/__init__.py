@@ -19,7 +19,26 @@ if TYPE_CHECKING:
     from pkpd import convert, diagnostics, errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
     from pkpd.design import Arm, Choice, Information, choose_times, information
-    from pkpd.diagnostics import NPC, NPDE, VPC, Diagnosis, EventVPC, GoodnessOfFit, Residuals, diagnose
+    from pkpd.diagnostics import (
+        NPC,
+        NPDE,
+        VPC,
+        Diagnosis,
+        EtaCovariates,
+        EtaDistributions,
+        EtaPairs,
+        EventVPC,
+        Forest,
+        GoodnessOfFit,
+        Identifiability,
+        IndividualFits,
+        Influence,
+        Precision,
+        ProfileCurves,
+        Residuals,
+        Trace,
+        diagnose,
+    )
     from pkpd.errors import (
         CannotFit,
         DataError,
@@ -94,7 +113,26 @@ _MODULES = {
 _ROOMS = {
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
     "pkpd.design": ("Arm", "Choice", "Information", "choose_times", "information"),
-    "pkpd.diagnostics": ("NPC", "NPDE", "VPC", "Diagnosis", "EventVPC", "GoodnessOfFit", "Residuals", "diagnose"),
+    "pkpd.diagnostics": (
+        "NPC",
+        "NPDE",
+        "VPC",
+        "Diagnosis",
+        "EtaCovariates",
+        "EtaDistributions",
+        "EtaPairs",
+        "EventVPC",
+        "Forest",
+        "GoodnessOfFit",
+        "Identifiability",
+        "IndividualFits",
+        "Influence",
+        "Precision",
+        "ProfileCurves",
+        "Residuals",
+        "Trace",
+        "diagnose",
+    ),
     "pkpd.errors": (
         "CannotFit",
         "DataError",
@@ -203,11 +241,21 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "Randomisation",
     # questions to a fit; all of them are in diagnostics
     "GoodnessOfFit",
+    "IndividualFits",
     "Residuals",
     "NPDE",
     "VPC",
     "NPC",
     "EventVPC",
+    "EtaDistributions",
+    "EtaPairs",
+    "EtaCovariates",
+    "Forest",
+    "Trace",
+    "Precision",
+    "ProfileCurves",
+    "Influence",
+    "Identifiability",
     # nouns
     "Model",
     "Parameter",

@@ -48,6 +48,9 @@ class Case:
     given: Dataset | None = None
     threads: int | None = None
     _drawn: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    _conditional: dict[tuple[int, int], tuple[tuple[str, ...], np.ndarray]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.given is not None and self.given.digest != self.fit.attrs["data_digest"]:
@@ -161,6 +164,15 @@ class Case:
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper limits of quantification of the records, (n,) each; infinite where there are none."""
         return limits(self.population, below=True), limits(self.population, below=False)
+
+    def conditional(self, samples: int, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
+        """Give the names of the d random effects, and draws of them given the data, (samples, S, d)."""
+        from pkpd.diagnostics.conditional import sample_effects
+
+        if (samples, seed) not in self._conditional:
+            self._conditional.clear()
+            self._conditional[samples, seed] = sample_effects(self, samples, seed)
+        return self._conditional[samples, seed]
 
     def replicates(self, n: int, seed: int) -> Iterator[np.ndarray]:
         """Give `n` data sets drawn at the estimates, some (r, records) at a time, before anything is censored.

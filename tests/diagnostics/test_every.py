@@ -17,6 +17,8 @@ from pkpd.errors import MismatchError
 from pkpd.plots import house_style
 
 KINDS = [getattr(room, name) for name in room.DIAGNOSTICS]
+#: Which fit the model again, many times.
+LONG = (room.Influence, room.ProfileCurves)
 
 
 def made(kind: type[Diagnostic]) -> Diagnostic:
@@ -50,6 +52,8 @@ def test_each_says_what_it_asks(kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_each_is_computed_once_saved_and_drawn_again(kind, any_fit, tmp_path):
+    if kind in LONG and "Laplace" in str(any_fit.attrs["estimator"]):
+        pytest.skip("it fits the model again, many times")
     case, one = Case(fit=any_fit, threads=1), made(kind)
     reasons = one.unmet(case)
     if reasons:
