@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pkpd import convert, diagnostics, errors, library, plots, project, units
     from pkpd.data import Dataset, Dose, Events, Regimen, Subject, read_data
     from pkpd.design import Arm, Choice, Information, choose_times, information
-    from pkpd.diagnostics import VPC, Diagnosis, EventVPC, GoodnessOfFit, diagnose
+    from pkpd.diagnostics import VPC, Diagnosis, EventVPC, GoodnessOfFit, diagnose, nca
     from pkpd.errors import (
         CannotFit,
         DataError,
@@ -94,7 +94,7 @@ _MODULES = {
 _ROOMS = {
     "pkpd.data": ("Dataset", "Dose", "Events", "Regimen", "Subject", "read_data"),
     "pkpd.design": ("Arm", "Choice", "Information", "choose_times", "information"),
-    "pkpd.diagnostics": ("VPC", "Diagnosis", "EventVPC", "GoodnessOfFit", "diagnose"),
+    "pkpd.diagnostics": ("VPC", "Diagnosis", "EventVPC", "GoodnessOfFit", "diagnose", "nca"),
     "pkpd.errors": (
         "CannotFit",
         "DataError",
@@ -182,6 +182,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "information",
     "choose_times",
     "diagnose",
+    "nca",
     "report",
     # estimators
     "Individual",

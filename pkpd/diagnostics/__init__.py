@@ -4,6 +4,7 @@ from pkpd.diagnostics.case import Case
 from pkpd.diagnostics.diagnose import Diagnosis, answer, diagnose, every
 from pkpd.diagnostics.diagnostic import Diagnostic
 from pkpd.diagnostics.goodness import GoodnessOfFit
+from pkpd.diagnostics.nca import nca
 from pkpd.diagnostics.survival import EventVPC
 from pkpd.diagnostics.vpc import VPC
 
@@ -21,4 +22,5 @@ __all__ = [
     "answer",
     "diagnose",
     "every",
+    "nca",
 ]
