@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Residuals,
         Trace,
         diagnose,
+        nca,
     )
     from pkpd.errors import (
         CannotFit,
@@ -132,6 +133,7 @@ _ROOMS = {
         "Residuals",
         "Trace",
         "diagnose",
+        "nca",
     ),
     "pkpd.errors": (
         "CannotFit",
@@ -220,6 +222,7 @@ __all__ = [  # noqa: RUF022 - by what a reader does first, not by the alphabet
     "information",
     "choose_times",
     "diagnose",
+    "nca",
     "report",
     # estimators
     "Individual",

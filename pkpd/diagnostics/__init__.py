@@ -11,6 +11,7 @@ from pkpd.diagnostics.goodness import GoodnessOfFit
 from pkpd.diagnostics.identifiability import Identifiability
 from pkpd.diagnostics.individual_fits import IndividualFits
 from pkpd.diagnostics.influence import Influence
+from pkpd.diagnostics.nca import nca
 from pkpd.diagnostics.npc import NPC
 from pkpd.diagnostics.npde import NPDE
 from pkpd.diagnostics.precision import Precision
@@ -64,4 +65,5 @@ __all__ = [
     "answer",
     "diagnose",
     "every",
+    "nca",
 ]
