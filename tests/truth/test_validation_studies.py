@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 
-from validation_shares import DESIGNS, TESTS, results  # noqa: E402
-from validation_studies import PARTS, SEED, told  # noqa: E402
+from validation_shares import DESIGNS, TESTS, results
+from validation_studies import PARTS, SEED, told
 
 
 def test_every_part_is_published_in_full() -> None:
