@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from validation_fits import benchmarks, fatigue, indometacin, nist, populations, relations, theophylline
 from validation_populations import growth, other_laws, phenobarbital, planned, theophylline_population, wang
+from validation_shares import STUDIES
 from validation_tables import beside, digits_agreeing, digits_of, table, whole
 
 
@@ -226,7 +227,7 @@ def part(name: str) -> str:
             theophylline, indometacin, nist, fatigue, relations, benchmarks, populations,
             wang, theophylline_population, phenobarbital, other_laws, growth, planned,
         )
-    }  # fmt: skip
+    } | STUDIES  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return re.sub(r"-(0\.0*)(?= |$)", r"\1", makers[name](), flags=re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import pkpd
 from pkpd import project
 from pkpd.errors import CannotFit, FitFileError
-from pkpd.estimation.few import FEW, WALD_OF_FEW
+from pkpd.estimation.few import FEW, RATIO_OF_FEW, WALD_OF_FEW
 from pkpd.reporting.population import estimates
 from tests.one_way import as_data, drawn, one_way_model
 
@@ -30,6 +31,22 @@ def test_wald_intervals_of_few_people_are_warned_of():
     one = pkpd.profile(fit, few, pkpd.Profile(parameters=("theta",), points=0), interval="profile")
     assert said(str(one))  # of the others they are Wald's
     assert not said(str(pkpd.profile(fit, few, pkpd.Profile(points=0), interval="profile")))
+
+
+def test_the_numbers_of_the_warnings_are_those_that_were_measured(monkeypatch):
+    docs = FITS.parent / "docs"
+    monkeypatch.syspath_prepend(str(docs))
+    measured = runpy.run_path(str(docs / "validation_shares.py"))
+    parts, shares = measured["results"](), measured["fewest"]()
+    crossover, groups = "crossover of 10, test", "groups, test"
+    assert {parts[name]["n"] for name in ("crossover", "crossover, profiles", crossover, groups)} == {200}
+    shown = {kind: "{:.1f} to {:.1f} %".format(*ends) for kind, ends in shares.items()}
+    assert f'{shown["sandwich"]} (covariance="sandwich", the default) and {shown["wald"]} ("R")' in WALD_OF_FEW
+    assert f"profile intervals in {shown['profile']}" in WALD_OF_FEW
+    wrong = [100 * parts[name]["tests"]["Laplace"]["chi-square"]["rejected"] for name in (crossover, groups)]
+    assert "{:.1f} % in a crossover of ten people, in {:.1f} % in two groups of five".format(*wrong) in RATIO_OF_FEW
+    page = (docs / "how-to" / "small-trials.md").read_text(encoding="utf-8")
+    assert all(shown[kind] in " ".join(page.split()) for kind in ("sandwich", "wald", "profile"))
 
 
 @pytest.mark.parametrize("estimator", [pkpd.FOCE(level=0.9), pkpd.SAEM(seed=1)], ids=lambda one: type(one).__name__)

@@ -24,6 +24,7 @@ from pkpd.cli import main
 from pkpd.cli.study import read_estimator
 from pkpd.errors import CannotFit, FitError, FitFileError, MismatchError, UsageError
 from pkpd.estimation import crew, series
+from pkpd.simulation.studies import piece
 from pkpd.simulation.studies import study as verb
 from pkpd.simulation.studies.piece import Replicate, Work, values_of
 from pkpd.simulation.studies.summary import binomial
@@ -169,16 +170,33 @@ def test_a_variance_is_tested_by_a_mixture_profiled_and_drawn() -> None:
     small = large.replace(parameters={**large.parameters, "drift": row})
     found = pkpd.study(TRIAL, large, pkpd.FOCE(), n=2, seed=3, intervals=("wald", "profile"), null=small, draws=3)
     ratio = found.replicates["statistic"].values.ravel()
-    p = {law: found.replicates["p"].sel(law=law).values.ravel() for law in ("chi-square", "mixture", "drawn")}
+    p = {law: one.values.ravel() for law, one in found.replicates["p"].groupby("law")}
     np.testing.assert_allclose(p["chi-square"], stats.chi2.sf(ratio, 1))
     np.testing.assert_allclose(p["mixture"], np.where(ratio > 1e-6, 0.5 * stats.chi2.sf(ratio, 1), 1.0))
     assert set(np.round(p["drawn"] * 4, 9)) <= {1.0, 2.0, 3.0, 4.0}
     data = TRIAL.simulate(large, seed=3, replicate=2)
-    curve = pkpd.profile(pkpd.fit(large, data, pkpd.FOCE()), data)["profile"]
+    fitted = pkpd.fit(large, data, pkpd.FOCE())
+    test = pkpd.compare(pkpd.fit(small, data, pkpd.FOCE()), fitted, data, n=3, seed=piece._seed(3, 2))
+    np.testing.assert_allclose((p["bartlett"][1], p["drawn"][1]), (test.p_bartlett, test.p))
+    curve = pkpd.profile(fitted, data)["profile"]
     ours = found.replicates.sel(replicate=2, interval="profile", parameter=curve["parameter"].values).squeeze()
     np.testing.assert_allclose(ours["lower"], curve["lower"], rtol=1e-4)
     np.testing.assert_allclose(ours["upper"], curve["upper"], rtol=1e-4)
     assert "drift" not in found.columns()["PARAMETER"]
+
+
+def test_draws_by_importance_are_others_in_every_trial() -> None:
+    how = pkpd.SIR(seed=8, samples=60, resamples=20, rounds=1)
+    found = pkpd.study(TRIAL, score(), pkpd.FOCE(), n=2, seed=3, intervals=("wald", how)).replicates.squeeze()
+    assert found["interval"].values.tolist() == ["wald", "sir"]
+    fits = {r: pkpd.fit(score(), TRIAL.simulate(score(), seed=3, replicate=r), pkpd.FOCE()) for r in (1, 2)}
+    for r, fitted in fits.items():
+        data = TRIAL.simulate(score(), seed=3, replicate=r)
+        limits = pkpd.sir(fitted, data, replace(how, seed=piece._seed(8, r)))["sir"]
+        ours = found.sel(replicate=r, interval="sir", parameter=limits["parameter"].values)
+        np.testing.assert_allclose(ours["lower"], limits["lower"], rtol=1e-4)
+        np.testing.assert_allclose(ours["upper"], limits["upper"], rtol=1e-4)
+    assert piece._seed(8, 1) != piece._seed(8, 2)
 
 
 # ------------------------------------------------------------------------------------------------ always the same bits
@@ -291,8 +309,6 @@ def test_an_error_in_a_piece_ends_the_work_and_keeps_the_others(tmp_path: Path) 
 
 
 def test_fits_that_fail_are_counted_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pkpd.simulation.studies import piece
-
     fit = piece.fit
 
     def failing(model, data, estimator):
@@ -359,7 +375,11 @@ WRONG = {
     "alone": ({"estimators": pkpd.Individual()}, "each subject alone"),
     "intervals": ({"intervals": ("bca",)}, "'bca'"),
     "interval": ({"intervals": "wald"}, r"intervals=\(\"wald\",\)"),
-    "profile": ({"intervals": ("profile",), "estimators": pkpd.Pooled()}, "cannot be profiled|can be profiled"),
+    "profile": ({"intervals": ("profile",), "estimators": pkpd.Pooled()}, "no objective that can be followed"),
+    "sir": ({"intervals": (pkpd.SIR(seed=1),), "estimators": pkpd.Importance(seed=1)}, "that can be followed"),
+    "sir by name": ({"intervals": ("sir",)}, r"'sir' is no kind(.|\n)*SIR\(seed=1\)"),
+    "level": ({"intervals": (pkpd.SIR(seed=1, level=0.9),)}, "level 0.9, `FOCE` 0.95"),
+    "twice": ({"intervals": ("wald", "wald")}, "there twice"),
     "other intervals": ({"estimators": pkpd.Pooled(interval="profile")}, "other intervals"),
     "alpha": ({"alpha": 5}, "alpha is 5"),
     "draws": ({"draws": 10}, "no null model"),

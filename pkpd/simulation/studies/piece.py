@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from pkpd.data import Dataset
 from pkpd.errors import PkpdError
-from pkpd.estimation import Estimator, Fit, Profile, compare, fit, profile
+from pkpd.estimation import SIR, Estimator, Fit, Profile, compare, fit, profile, sir
 from pkpd.estimation.replicates import FAILURES, SOUND
 from pkpd.model import Model
 from pkpd.simulation.trial.design import Trial
@@ -24,10 +24,10 @@ from pkpd.simulation.trial.design import Trial
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["LAWS", "Replicate", "Work", "level_of", "values_of"]
+__all__ = ["LAWS", "Replicate", "Work", "kind_of", "level_of", "values_of"]
 
 #: Likelihood-ratio tests: by what law.
-LAWS = ("chi-square", "mixture", "drawn")
+LAWS = ("chi-square", "mixture", "bartlett", "drawn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Work:
         Each computes on one thread.
     names : tuple of str
         The Q quantities.
-    intervals : tuple of str
+    intervals : tuple of str and SIR
     null : str
         The smaller model as TOML; empty for no test.
     draws : int
@@ -97,7 +97,7 @@ class Work:
     models: Mapping[str, str]
     estimators: Mapping[str, Estimator]
     names: tuple[str, ...]
-    intervals: tuple[str, ...]
+    intervals: tuple[str | SIR, ...]
     null: str
     draws: int
     seed: int
@@ -141,7 +141,7 @@ class Work:
             found |= {"status": fitted.status, "message": "" if fitted.status == "converged" else fitted.message,
                       "objective": fitted.ofv, **self._estimates(fitted)}  # fmt: skip
             if fitted.status in SOUND:
-                ends = [self._interval(kind, fitted, data, estimator) for kind in self.intervals]
+                ends = [self._interval(kind, fitted, data, estimator, number) for kind in self.intervals]
                 found |= {"lower": np.array([low for low, _ in ends]), "upper": np.array([high for _, high in ends])}
                 if self.null:
                     found |= self._tested(fitted, data, estimator, number)
@@ -154,12 +154,17 @@ class Work:
     def _estimates(self, fitted: Fit) -> dict[str, np.ndarray]:
         return {name: self._row(fitted.estimates, name, ~fitted.estimates["fixed"].values) for name in ("value", "se")}
 
-    def _interval(self, kind: str, fitted: Fit, data: Dataset, estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
+    def _interval(
+        self, kind: str | SIR, fitted: Fit, data: Dataset, estimator: Estimator, number: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Give an interval, (Q,) and (Q,); NaN where there is none."""
         table, free = fitted.estimates, ~fitted.estimates["fixed"].values
-        if kind == "profile":
+        if kind != "wald":
             try:
-                table = profile(fitted, data, Profile(level=level_of(estimator), points=0))["profile"]
+                if isinstance(kind, SIR):
+                    table = sir(fitted, data, replace(kind, seed=_seed(kind.seed, number)))["sir"]
+                else:
+                    table = profile(fitted, data, Profile(level=level_of(estimator), points=0))["profile"]
             except FAILURES:
                 return np.full(len(self.names), np.nan), np.full(len(self.names), np.nan)
             free = np.ones(table.sizes["parameter"], dtype=bool)
@@ -177,13 +182,19 @@ class Work:
             test = compare(small, large)
         except FAILURES as error:
             return {"untested": _line(error)}
-        drawn, why = float("nan"), ""
+        why = ""
         if self.draws:
             try:
-                drawn = compare(small, large, data, n=self.draws, seed=_seed(self.seed, number)).p
+                test = compare(small, large, data, n=self.draws, seed=_seed(self.seed, number))
             except FAILURES as error:
                 why = f"no data could be drawn: {_line(error)}"
-        return {"statistic": test.statistic, "p": np.array([test.p_chi_square, test.p_law, drawn]), "untested": why}
+        p = np.array([test.p_chi_square, test.p_law, test.p_bartlett, test.p])
+        return {"statistic": test.statistic, "p": p, "untested": why}
+
+
+def kind_of(interval: str | SIR) -> str:
+    """Give the name of a kind of interval."""
+    return "sir" if isinstance(interval, SIR) else interval
 
 
 def level_of(estimator: Any) -> float:

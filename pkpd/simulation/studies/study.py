@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import Finding, UsageError, raise_all, suggestion
-from pkpd.estimation import FO, FOCE, MAP, SAEM, Estimator, Individual, Laplace, Quadrature
+from pkpd.estimation import FO, FOCE, MAP, SAEM, SIR, Estimator, Individual, Laplace, Quadrature
 from pkpd.estimation.base import check_handles
 from pkpd.estimation.checkpoint import Checkpoint
 from pkpd.estimation.crew import check_crew, crew_of
@@ -19,7 +19,7 @@ from pkpd.estimation.series import in_turn
 from pkpd.likelihood import Feature, make_problem
 from pkpd.model import Model
 from pkpd.simulation.source import read_source
-from pkpd.simulation.studies.piece import Replicate, Work, level_of, values_of
+from pkpd.simulation.studies.piece import Replicate, Work, kind_of, level_of, values_of
 from pkpd.simulation.studies.result import FORMAT, Study
 from pkpd.simulation.studies.summary import laid_out
 from pkpd.simulation.trial.design import Trial
@@ -43,7 +43,7 @@ def study(
     n: int,
     seed: int,
     model: Model | Mapping[str, Model] | None = None,
-    intervals: Sequence[str] = ("wald",),
+    intervals: Sequence[str | SIR] = ("wald",),
     null: Model | None = None,
     alpha: float = 0.05,
     draws: int = 0,
@@ -69,17 +69,18 @@ def study(
     seed : int
     model : Model or mapping of str to Model, optional
         What is fitted, from its own starting values; several by name. Left out: the truth.
-    intervals : sequence of "wald" or "profile"
-        Whose coverage is counted: ``"wald"`` as the estimator gives them, ``"profile"`` by profile likelihood, which
-        takes many times longer.
+    intervals : sequence of "wald", "profile" or SIR
+        Whose coverage is counted: ``"wald"`` as the estimator gives them, ``"profile"`` by profile likelihood,
+        ``SIR(...)`` by sampling importance resampling with other random numbers in every trial. The last two take many
+        times longer.
     null : Model, optional
         A smaller model that is fitted, too, and tested against every `model` by the likelihood ratio: by chi-square,
         and by the mixture of chi-squares where a variance of 0 is tested.
     alpha : float
         A p of this or less rejects the null model.
     draws : int
-        Data sets that every test draws from the smaller model for a p of its own (``compare(n=...)``); it multiplies
-        the time by about this number.
+        Data sets that every test draws from the smaller model for a p of its own and for Bartlett's factor
+        (``compare(n=...)``); it multiplies the time by about this number.
     workers : int, optional
         Threads; None: as many as there are processors.
     cluster : str, optional
@@ -192,7 +193,7 @@ def _key(work: Work) -> dict[str, str]:
         "truth": short(work.truth),
         "models": ", ".join(f"{name}: {short(text)}" for name, text in work.models.items()),
         "estimators": ", ".join(f"{name}: {one!r}" for name, one in work.estimators.items()),
-        "intervals": ", ".join(work.intervals),
+        "intervals": ", ".join(one if isinstance(one, str) else repr(one) for one in work.intervals),
         "null": short(work.null),
         "draws": str(work.draws),
         "seed": str(work.seed),
@@ -240,10 +241,13 @@ def _check(
         wrong(
             "intervals=...", f"{intervals!r} is one text.", "Several kinds of interval.", 'Write intervals=("wald",).'
         )
-    for kind in () if isinstance(intervals, str) else intervals:
-        if kind not in _INTERVALS:
-            wrong("intervals=...", f"{kind!r} is no kind of interval.", f"Some of {', '.join(_INTERVALS)}.",
+    kinds = () if isinstance(intervals, str) else tuple(intervals)
+    for kind in kinds:
+        if not isinstance(kind, SIR) and kind not in _INTERVALS:
+            wrong("intervals=...", f"{kind!r} is no kind of interval.", f"{', '.join(_INTERVALS)} or SIR(seed=1).",
                   suggestion(str(kind), _INTERVALS) or 'Write intervals=("wald",).')  # fmt: skip
+    if len({kind_of(one) for one in kinds}) < len(kinds):
+        wrong("intervals=...", "a kind of interval stands there twice.", "Each once.", "Leave one out.")
     if null is not None and not isinstance(null, Model):
         wrong("null=...", f"it is a {type(null).__name__}.", "A Model.", "Load it: pkpd.load(...).")
     if not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
@@ -275,9 +279,13 @@ def _check_way(name: str, one: Any, intervals: Any, null: Any, wrong: Any) -> No
               "An estimator of a population, or Pooled().", "Write pkpd.FOCE().")  # fmt: skip
     else:
         followed = isinstance(one, _FOLLOWED)
-        if "profile" in intervals and not followed:
-            wrong("intervals=...", f"`{name}` has no objective that can be profiled.", "FO, FOCE, Laplace, Quadrature "
-                  "or SAEM.", 'Leave "profile" out.')  # fmt: skip
+        for kind in () if isinstance(intervals, str) else intervals:
+            if kind != "wald" and not followed:
+                wrong("intervals=...", f"`{name}` has no objective that can be followed.", "FO, FOCE, Laplace, "
+                      "Quadrature or SAEM.", f"Leave {kind!r} out.")  # fmt: skip
+            if isinstance(kind, SIR) and kind.level != level_of(one):
+                wrong("intervals=...", f"SIR has the level {kind.level:g}, `{name}` {level_of(one):g}.", "The same.",
+                      "Give both the same level.")  # fmt: skip
         if getattr(one, "interval", "wald") != "wald":
             wrong("estimators", f"`{name}` has other intervals than Wald's.", 'interval="wald".', "Leave it out.")
         if null is not None and not followed:

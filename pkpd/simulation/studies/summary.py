@@ -13,7 +13,7 @@ import numpy as np
 
 from pkpd.estimation.enlarge import dataset
 from pkpd.estimation.replicates import SOUND
-from pkpd.simulation.studies.piece import LAWS, Replicate, Work
+from pkpd.simulation.studies.piece import LAWS, Replicate, Work, kind_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,8 @@ def laid_out(
 ) -> dict[str, xr.Dataset]:
     """Give the groups of a study."""
     named = {"estimator": np.array(list(work.estimators)), "model": np.array(list(work.models))}
-    whole = {**named, "parameter": np.array(work.names), "interval": np.array(work.intervals), "law": np.array(LAWS)}
+    kinds = np.array([kind_of(one) for one in work.intervals])
+    whole = {**named, "parameter": np.array(work.names), "interval": kinds, "law": np.array(LAWS)}
     columns = {name: np.array([getattr(one, name) for one in done]) for name in Replicate.__slots__ if name != "number"}
     true = np.array([truth.get(name, np.nan) for name in work.names])
     sound = np.isin(columns["status"], SOUND)
