@@ -1,7 +1,8 @@
-"""A folder in ``fits/``: run it, check that it is fresh, bring it up to date."""
+"""A folder in ``fits/``: run it, check that it is fresh, bring it up to date, write its report."""
 
 from __future__ import annotations
 
+from pkpd.project.printed import is_kept, report
 from pkpd.project.run import Freshness, Outcome, check, freshen, run
 
-__all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
+__all__ = ["Freshness", "Outcome", "check", "freshen", "is_kept", "report", "run"]

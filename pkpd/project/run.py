@@ -28,6 +28,7 @@ __all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
 
 RESULT = "result.nc"
 REPORT = "report.html"
+KEPT = "report.json.gz"
 _SAME = 1e-4  # estimates closer than this, relative to their size or a hundredth of their standard error, are the same
 
 State = Literal["fresh", "stale", "differs", "never run", "broken"]
@@ -83,6 +84,8 @@ class Freshness:
 def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int], None] | None = None) -> Outcome:
     """Fit what a folder asks for and write ``result.nc``, ``report.html``, ``tables/`` and ``figures/`` into it.
 
+    ``report.json.gz`` keeps the report for :func:`report`.
+
     Parameters
     ----------
     folder : path
@@ -100,6 +103,7 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
         Ctrl-C: nothing is written, and what was there before is still there.
     """
     from pkpd.reporting import render, write_all
+    from pkpd.reporting.kept import kept_bytes
     from pkpd.reporting.write import check_writable
 
     work = _open(Path(folder))
@@ -112,7 +116,9 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     if on_progress is not None:
         on_progress("writing the report", 1, 1)
     files: dict[str, Any] = {RESULT: lambda path: tree.to_netcdf(path, engine="h5netcdf")}
-    files |= render(content, REPORT)
+    files |= (rendered := render(content, REPORT))
+    drawings = {figure.name: rendered[f"figures/{figure.name}.svg"] for figure in content.figures}
+    files[KEPT] = lambda path: path.write_bytes(kept_bytes(content, drawings, path.with_name(RESULT)))
     written = write_all(work.folder, files)
     return Outcome(folder=work.folder, files=tuple(written), summary=summary)
 

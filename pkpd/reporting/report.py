@@ -1,4 +1,4 @@
-"""The verb ``report``: any Fit, written down in one HTML file."""
+"""The verb ``report``: any Fit, written down in one file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.errors import FitFileError
 from pkpd.estimation.parts import is_population
 from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
 from pkpd.reporting import population
 from pkpd.reporting.content import Box, Column, Content, Equations, Figure, Listing, Paragraph, Section, Table
-from pkpd.reporting.write import render, write_all
+from pkpd.reporting.formats import check_target, write_report
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,16 +30,17 @@ _LOUD = 0.9  # correlations from here on are named
 
 
 def report(fit: Fit, path: str | os.PathLike[str]) -> Path:
-    """Write a fit down in one self-contained HTML file.
+    """Write a fit down in one file: for the screen, for paper, for Word, or everything in a ZIP.
 
     Verdict, equations, estimates, observations with their predictions, residuals, what the data determine, versions and
-    hashes. Equations are MathML, figures SVG inside the file; it prints well.
+    hashes: the same content in every format, with the same numbers of tables and figures.
 
     Parameters
     ----------
     fit : Fit
     path : path
-        Ends in ``.html``.
+        Its ending chooses. ``.html``: one self-contained file, which prints well. ``.pdf`` and ``.docx`` need the extra
+        ``print``. ``.zip``: all three, with ``tables/*.csv``, ``figures/*.svg``, the model, the fit and their hashes.
 
     Returns
     -------
@@ -50,22 +50,11 @@ def report(fit: Fit, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     FitFileError
-        The path does not end in ``.html``, or cannot be written.
+        The path has another ending, cannot be written, or its format needs an extra that is not installed.
     """
     target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise FitFileError(
-            f"`{target.name}` does not end in .html.",
-            where=str(target),
-            expected="A report is one HTML file.",
-            remedy=f"Write {target.stem or 'report'}.html.",
-        )
-    if not target.parent.is_dir():
-        raise FitFileError(
-            "there is no such folder.", where=str(target.parent), remedy="Make it first, or choose another path."
-        )
-    files = render(describe(fit), target.name, beside=False)
-    return write_all(target.parent, files)[0]
+    check_target(target)
+    return write_report(describe(fit), target, fit)
 
 
 def describe(fit: Fit) -> Content:
