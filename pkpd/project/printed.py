@@ -40,6 +40,9 @@ def report(path: str | os.PathLike[str], to: Sequence[str | os.PathLike[str]] = 
     from pkpd.reporting.kept import read_kept
     from pkpd.reporting.report import describe
 
+    for one in to:
+        if one not in FORMATS:
+            check_target(Path(one))
     place = Path(path)
     result = place / RESULT if place.is_dir() else place
     if place.is_dir() and not result.is_file():

@@ -28,7 +28,7 @@ _MEANINGS = {
     "report.html": "the report; any browser shows it, and nothing is fetched when it is read",
     "report.pdf": "the same, for paper",
     "report.docx": "the same, for Word",
-    "model.toml": 'the model, as text: pkpd.Model(Path("model.toml"))',
+    "model.toml": 'the model as it was given to the fit: pkpd.Model(Path("model.toml"))',
     "result.nc": 'the fit, with every number: pkpd.load_fit("result.nc")',
     "SHA256SUMS": "a hash of each file; `sha256sum -c SHA256SUMS` tells whether they are as they were written",
 }
