@@ -77,7 +77,9 @@ def report(
     /,
     *,
     to: Path | None = None,
-    format: Annotated[tuple[Literal["html", "pdf", "docx", "zip"], ...], Parameter(negative="")] = (),
+    format: Annotated[
+        tuple[Literal["html", "pdf", "docx", "zip"], ...], Parameter(negative="", show_default=False)
+    ] = (),
 ) -> int:
     """Write the report of a fit that was saved: for the screen, for paper, for Word, or everything in a ZIP.
 

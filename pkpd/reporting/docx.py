@@ -190,9 +190,12 @@ def _prepare(document: Any, content: Content) -> None:
         name = next(value for key, value in style.attrib.items() if key.endswith("styleId"))
         for old in styles.xpath(f'w:style[@w:styleId="{name}"]'):
             styles.remove(old)
+        for link in styles.xpath(f'w:style/w:link[@w:val="{name}"]'):
+            link.getparent().remove(link)
         styles.append(style)
     for language in styles.xpath("w:docDefaults//w:lang"):
-        language.set(_name("val"), content.language)
+        if not language.get(_name("val")).startswith(content.language):
+            language.set(_name("val"), content.language)
     for mode in document.settings.element.xpath('w:compat/w:compatSetting[@w:name="compatibilityMode"]'):
         mode.set(_name("val"), "15")
     page = document.sections[0]

@@ -20,6 +20,8 @@ from pkpd.reporting.html import plain_entities
 __all__ = ["omml", "typst_math"]
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉"}
+_SIZE = 21  # half points of running text
+_LONGEST = 85  # characters of it in a line
 _ROWS = ("math", "mrow", "mstyle", "mtd")
 
 
@@ -52,7 +54,14 @@ def omml(mathml: str) -> list[str]:
     PkpdError
         It is not MathML, or holds an element that has no translation.
     """
-    return ["".join(_walk(cell, _Omml()) for cell in line) for line in _lines(mathml)]
+    return ["".join(_walk(cell, _Omml(_size(line))) for cell in line) for line in _lines(mathml)]
+
+
+def _size(line: Sequence[Element]) -> int:
+    """Half points of type, fewer where a fraction, which Word does not break, would be wider than the page."""
+    parts = [part for cell in line for fraction in cell.iter() if _tag(fraction) == "mfrac" for part in fraction]
+    longest = max((len("".join(part.itertext())) for part in parts), default=1)
+    return max(round(_SIZE * min(1.0, _LONGEST / longest)), 10)
 
 
 class _Target(Protocol):
@@ -118,6 +127,9 @@ class _Typst:
 
 
 class _Omml:
+    def __init__(self, size: int) -> None:
+        self.look = f'<w:sz w:val="{size}"/>' if size < _SIZE else ""
+
     def row(self, parts: Sequence[str]) -> str:
         return "".join(parts)
 
@@ -157,7 +169,7 @@ class _Omml:
 
     def _run(self, text: str, *, upright: bool) -> str:
         style = '<m:rPr><m:sty m:val="p"/></m:rPr>' if upright else ""
-        font = '<w:rPr><w:rFonts w:ascii="Cambria Math" w:hAnsi="Cambria Math"/></w:rPr>'
+        font = f'<w:rPr><w:rFonts w:ascii="Cambria Math" w:hAnsi="Cambria Math"/>{self.look}</w:rPr>'
         return f'<m:r>{style}{font}<m:t xml:space="preserve">{escape(text)}</m:t></m:r>'
 
 

@@ -21,6 +21,7 @@ __all__ = ["pdf_bytes", "png_bytes"]
 
 
 _FEW = 8  # rows of a table that is not broken over two pages
+_TAGGED = 20_000  # cells whose tags, 300 bytes each, are worth their place
 _TALL = 700  # characters of a cell that may go on over a page
 _LONG = 18  # characters of a word in a table that may be broken
 
@@ -37,7 +38,8 @@ def pdf_bytes(content: Content, drawings: dict[str, bytes] | None = None) -> byt
     Returns
     -------
     bytes
-        A4 with page numbers, tagged, without a date: the same content gives the same bytes.
+        A4 with page numbers, without a date: the same content gives the same bytes. Tagged for screen readers, unless
+        its tables have more than 20 000 cells, whose tags would take many megabytes.
 
     Raises
     ------
@@ -65,7 +67,9 @@ def pdf_bytes(content: Content, drawings: dict[str, bytes] | None = None) -> byt
     }
     sources = {f"{name}.svg": svg for name, svg in drawn.items()}
     sources["content.json"] = json.dumps(told, ensure_ascii=False).encode()
-    return _compiled((files("pkpd.reporting") / "report.typ").read_bytes(), sources, format="pdf", timestamp=0)
+    cells = sum(len(table.rows) * len(table.columns) for table in content.tables)
+    main = (files("pkpd.reporting") / "report.typ").read_bytes()
+    return _compiled(main, sources, format="pdf", timestamp=0, pdf_tags=cells <= _TAGGED)
 
 
 def png_bytes(svg: bytes, dots: int = 200) -> bytes:

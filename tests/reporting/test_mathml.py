@@ -88,6 +88,11 @@ def test_text_is_not_read_as_typst():
     assert typst_math('<math><mi>a"#b\\</mi></math>') == [['"a\\"#b\\\\"']]
 
 
+def test_a_fraction_that_word_would_not_break_is_set_smaller():
+    long = "<math><mfrac><mi>" + "a" * 170 + "</mi><mi>b</mi></mfrac></math>"
+    assert 'w:sz w:val="10"' in omml(long)[0] and "w:sz" not in omml(long.replace("a" * 170, "a"))[0]
+
+
 @pytest.mark.parametrize("bad", ["<math>", "<math><mphantom/></math>", "<math><mfrac><mi>a</mi></mfrac></math>"])
 def test_what_has_no_translation_is_refused(bad):
     for translate in (typst_math, omml):

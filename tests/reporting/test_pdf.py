@@ -9,6 +9,10 @@ import pypdf
 import pytest
 
 from pkpd.errors import FitFileError
+from pkpd.model.equation import parse_expression
+from pkpd.model.presentation import mathml_expression
+from pkpd.reporting import Content, Equations, Section
+from pkpd.reporting.layout import MARGIN
 from pkpd.reporting.pdf import pdf_bytes, png_bytes
 
 
@@ -49,6 +53,34 @@ def test_a_long_table_goes_on_under_its_headings(pages):
 def test_a_table_too_wide_for_the_page_lies(pdf, pages):
     turned = [float(page.mediabox.width) > float(page.mediabox.height) for page in pdf.pages]
     assert [("column15" in text) for text in pages] == turned and sum(turned) == 1
+
+
+def edges(page) -> tuple[float, float]:
+    """Where text begins farthest to the left and to the right."""
+    seen: list[float] = []
+
+    def see(text, cm, tm, font, size):
+        if text.strip():
+            seen.append(tm[4] * cm[0] + tm[5] * cm[2] + cm[4])
+
+    page.extract_text(visitor_text=see)
+    return min(seen), max(seen)
+
+
+def test_nothing_leaves_the_page(pdf):
+    for page in pdf.pages:
+        left, right = edges(page)
+        assert left >= MARGIN - 1 and right <= float(page.mediabox.width) - MARGIN
+
+
+def test_equations_break_at_operators_and_fractions_become_smaller():
+    names = [f"name{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    wide = (" + ".join(names), f"({' + '.join(names[:18])}) / {names[0]}")
+    lines = tuple(f"<math>{mathml_expression(parse_expression(text))}</math>" for text in wide)
+    both = Content(title="t", sections=(Section(title="s", blocks=(Equations(mathml=lines),)),))
+    (page,) = pypdf.PdfReader(io.BytesIO(pdf_bytes(both))).pages
+    assert edges(page)[1] <= float(page.mediabox.width) - MARGIN
+    assert page.extract_text().count("name") == 26 + 18 + 1
 
 
 def test_pages_know_where_they_are(pdf, pages):

@@ -105,6 +105,7 @@ def test_a_zip_holds_everything_and_says_what_it_is(fit, tmp_path):
         files = {name: packed.read(name) for name in packed.namelist()}
     sums = dict(reversed(line.split("  ")) for line in files.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    assert report(fit, tmp_path / "again.zip").read_bytes() == (tmp_path / "decline.zip").read_bytes()
     content = describe(fit)
     told = files.pop("README.txt").decode()
     assert all(name in told for name in files)
