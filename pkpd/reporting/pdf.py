@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = ["pdf_bytes", "png_bytes"]
 _FEW = 8  # rows of a table that is not broken over two pages
 _TAGGED = 20_000  # cells whose tags, 300 bytes each, are worth their place
 _TALL = 700  # characters of a cell that may go on over a page
+_LINE = 100  # characters of a word in a listing that may be broken
 _LONG = 18  # characters of a word in a table that may be broken
 
 
@@ -84,19 +85,17 @@ def _compiled(main: bytes, sources: dict[str, bytes], **options: Any) -> bytes:
         folder = Path(place)
         for name, content in {"main.typ": main, **sources}.items():
             (folder / name).write_bytes(content)
-        fonts = _fonts(folder / "fonts")
-        made = typst.compile(folder / "main.typ", root=folder, font_paths=[fonts], ignore_system_fonts=True, **options)
+        made = typst.compile(folder / "main.typ", root=folder, font_paths=_fonts(), ignore_system_fonts=True, **options)
     return made
 
 
-def _fonts(folder: Path) -> Path:
-    """Lay out the font in which figures are drawn: matplotlib's own, so that a report looks the same everywhere."""
+@cache
+def _fonts() -> Any:
+    """Give Typst's own fonts and those of matplotlib, in which figures are drawn: the same on every machine."""
     import matplotlib
 
-    folder.mkdir()
-    for font in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")):
-        shutil.copyfile(font, folder / font.name)
-    return folder
+    own = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    return needed("typst").Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[own])
 
 
 def _told(block: Block, numbers: dict[str, int], drawn: dict[str, bytes], room: float) -> dict[str, Any]:
@@ -146,7 +145,8 @@ def _told(block: Block, numbers: dict[str, int], drawn: dict[str, bytes], room: 
             "lines": [typst_math(mathml) for mathml in block.mathml],
         }
     if isinstance(block, Listing):
-        return {"kind": "listing", "title": block.title, "rows": block.text.rstrip("\n").split("\n")}
+        rows = [_breakable(row, _LINE) for row in block.text.rstrip("\n").split("\n")]
+        return {"kind": "listing", "title": block.title, "rows": rows}
     assert isinstance(block, Box)
     inner = [_told(one, numbers, drawn, room - BOX) for one in block.blocks]
     return {"kind": "box", "title": block.title, "blocks": inner}
@@ -156,7 +156,7 @@ def _runs(text: str, *, cell: bool = False) -> list[Any]:
     """Give a text as runs; plain ones are their text alone."""
     found: list[Any] = []
     for run in runs(text):
-        words = _breakable(run.text) if cell else run.text
+        words = _breakable(run.text, _LONG) if cell else run.text
         if run.strong or run.emphasis or run.code or run.link:
             styles = {"strong": run.strong, "emphasis": run.emphasis, "code": run.code}
             found.append({"text": words, "link": run.link, **styles})
@@ -165,7 +165,7 @@ def _runs(text: str, *, cell: bool = False) -> list[Any]:
     return found
 
 
-def _breakable(text: str) -> str:
+def _breakable(text: str, longest: int) -> str:
     """Let hashes and paths break anywhere: they would stick out of a narrow column."""
     zero = "\N{ZERO WIDTH SPACE}"
-    return " ".join(zero.join(word) if len(word) > _LONG else word for word in text.split(" "))
+    return " ".join(zero.join(word) if len(word) > longest else word for word in text.split(" "))

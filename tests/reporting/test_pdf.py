@@ -73,6 +73,12 @@ def test_nothing_leaves_the_page(pdf):
         assert left >= MARGIN - 1 and right <= float(page.mediabox.width) - MARGIN
 
 
+def test_a_long_word_of_a_listing_goes_on_in_the_next_line(pdf):
+    text = "\n".join(page.extract_text() for page in pdf.pages).replace("\N{ZERO WIDTH SPACE}", "")
+    lines = [line for line in text.splitlines() if "xxx" in line]
+    assert len(lines) > 1 and sum(line.count("x") for line in lines) == 300
+
+
 def test_equations_break_at_operators_and_fractions_become_smaller():
     names = [f"name{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     wide = (" + ".join(names), f"({' + '.join(names[:18])}) / {names[0]}")
