@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pkpd.cli.files import check_writable
 from pkpd.cli.screen import stages
 from pkpd.errors import UsageError
 
@@ -73,33 +72,40 @@ def check(
     return 0
 
 
-def report(fit: Path, /, *, to: Path | None = None) -> int:
-    """Write the report of a fit that was saved.
+def report(
+    fit: Path,
+    /,
+    *,
+    to: Path | None = None,
+    format: Annotated[
+        tuple[Literal["html", "pdf", "docx", "zip"], ...], Parameter(negative="", show_default=False)
+    ] = (),
+) -> int:
+    """Write the report of a fit that was saved: for the screen, for paper, for Word, or everything in a ZIP.
 
     Parameters
     ----------
     fit
-        A file that `Fit.save` or `pkpd run` wrote (.nc), or a folder that holds `result.nc`.
+        A file that `Fit.save` wrote (.nc), or a folder that was run, whose own report it then is.
     to
-        The file to write; when left out, beside the fit with the ending .html.
+        The file to write; its ending chooses the format. Left out, beside the fit.
+    format
+        The format when `--to` is left out; may be given several times. `html` when left out.
     """
-    source = fit / "result.nc" if fit.is_dir() else fit
-    target = to or source.with_suffix(".html")
-    if target.suffix.lower() not in (".html", ".htm"):
+    if to is not None and format:
         raise UsageError(
-            f"`{target.name}` does not end in .html.",
-            where="--to",
-            expected="A name that ends in .html: the report is one such file.",
-            remedy=f"Write --to {target.stem or 'report'}.html.",
+            "`--to` and `--format` are both given.",
+            where="pkpd report",
+            expected="One of them: the ending of the file chooses the format too.",
+            remedy=f"Leave out --format to write {to}, or leave out --to.",
         )
-    from pkpd.estimation import load_fit
+    from pkpd import project
 
-    found = load_fit(source)
-    check_writable(target)
-    from pkpd.reporting.report import report as write
-
-    write(found, target)
-    print(f"Wrote {target}", file=sys.stderr)
+    written = project.report(fit, [to] if to is not None else format or ("html",))
+    for path in written:
+        print(f"Wrote {path}", file=sys.stderr)
+    if fit.is_dir() and not project.is_kept(fit):
+        print(f"This is the report of the fit alone: `pkpd run {fit}` makes that of the folder.", file=sys.stderr)
     return 0
 
 

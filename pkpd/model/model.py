@@ -337,7 +337,7 @@ class Model:
 
     def mathml(self) -> str:
         """Give the equations as MathML, one ``<math>`` element."""
-        from pkpd.model.typeset import mathml
+        from pkpd.model.presentation import mathml
 
         return mathml(self)
 

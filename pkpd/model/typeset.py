@@ -1,4 +1,4 @@
-"""Equations as LaTeX and MathML, from the same expressions that are computed, through SymPy's printers."""
+"""Equations as LaTeX, from the same expressions that are computed, through SymPy's printer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
 )
 
-_RELATIONS = {"<": "&#x3C;", "<=": "&#x2264;", ">": "&#x3E;", ">=": "&#x2265;", "==": "=", "!=": "&#x2260;"}
-
 
 def latex(model: Model) -> str:
     """Give the equations of a model as LaTeX: one ``aligned`` block, to be put into display math."""
-    rows = [f"{_latex_left(kind, name)} &= {latex_expression(expr)}" for kind, name, expr in _lines(model)]
+    rows = [f"{_latex_left(kind, name)} &= {latex_expression(expr)}" for kind, name, expr in lines(model)]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -35,7 +33,7 @@ def latex_expression(expr: Expr) -> str:
 def latex_name(name: str) -> str:
     """Give a name as LaTeX: ``ec50`` with its digits as an index, ``gamma`` as the letter."""
     space, dot, last = name.rpartition(".")
-    base, index = _split(last)
+    base, index = (_escaped(part) for part in split_name(last))
     if base in GREEK and not space:
         text = f"\\{base}"
     else:
@@ -46,52 +44,8 @@ def latex_name(name: str) -> str:
     return text
 
 
-def mathml(model: Model) -> str:
-    """Give the equations of a model as one ``<math>`` element, a table aligned at the signs of equality."""
-    rows = "".join(
-        f'<mtr><mtd style="text-align:right">{_mathml_left(kind, name)}</mtd><mtd><mo>=</mo></mtd>'
-        f'<mtd style="text-align:left">{mathml_expression(expr)}</mtd></mtr>'
-        for kind, name, expr in _lines(model)
-    )
-    return (
-        '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">'
-        f'<mtable displaystyle="true">{rows}</mtable></math>'
-    )
-
-
-def mathml_expression(expr: Expr) -> str:
-    """Give one expression as presentation MathML, without the ``<math>`` around it."""
-    from sympy.printing.mathml import MathMLPresentationPrinter
-
-    class Printer(MathMLPresentationPrinter):
-        def _print_Symbol(self, sym: Any, style: str = "plain") -> Any:
-            return _symbol_node(self.dom, sym.name)
-
-        def _print_Relational(self, e: Any) -> Any:
-            sign = self.dom.createElement("mo")
-            sign.appendChild(self.dom.createTextNode(_RELATIONS[e.rel_op]))
-            return _element(self.dom, "mrow", self._print(e.lhs), sign, self._print(e.rhs))
-
-        def _print_Piecewise(self, expr: Any) -> Any:
-            rows = []
-            for value, condition in expr.args:
-                words = self.dom.createElement("mtext")
-                words.appendChild(self.dom.createTextNode("otherwise" if condition == True else "if "))  # noqa: E712
-                cell = [words] if condition == True else [words, self._print(condition)]  # noqa: E712
-                columns = _element(self.dom, "mtd", self._print(value)), _element(self.dom, "mtd", *cell)
-                rows.append(_element(self.dom, "mtr", *columns))
-            brace = self.dom.createElement("mo")
-            brace.appendChild(self.dom.createTextNode("{"))
-            return _element(self.dom, "mrow", brace, _element(self.dom, "mtable", *rows))
-
-    printer = Printer({"order": "none"})
-    node: Any = printer._print(_as_written(expr))
-    # Names are words, so a product needs a sign; and the entities of HTML are not known to readers of XML.
-    text = node.toxml().replace("&InvisibleTimes;", "\N{DOT OPERATOR}").replace("&ExponentialE;", "e")
-    return text.replace("<mo>-</mo>", "<mo>\N{MINUS SIGN}</mo>")
-
-
-def _lines(model: Model) -> Iterator[tuple[str, str, Expr]]:
+def lines(model: Model) -> Iterator[tuple[str, str, Expr]]:
+    """Give the kind, the name and the right side of every equation."""
     for name, expr in model.assignments:
         yield "assignment", name, expr
     for name, expr in model.derivatives.items():
@@ -105,48 +59,16 @@ def _latex_left(kind: str, name: str) -> str:
     return {"derivative": f"\\frac{{d\\,{text}}}{{dt}}", "initial": f"{text}(0)"}.get(kind, text)
 
 
-def _mathml_left(kind: str, name: str) -> str:
-    base = mathml_expression(Name(name))
-    if kind == "derivative":
-        return f"<mfrac><mrow><mi>d</mi>{base}</mrow><mrow><mi>d</mi><mi>t</mi></mrow></mfrac>"
-    return f"<mrow>{base}<mo>(</mo><mn>0</mn><mo>)</mo></mrow>" if kind == "initial" else base
-
-
-def _split(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """Split a name into its stem and its index: ec50 into ec and 50, k_el into k and el."""
     if match := re.fullmatch(r"([A-Za-z]+)_?(\d+)", name):
         return match.group(1), match.group(2)
     stem, _, index = name.partition("_")
-    return _escaped(stem), _escaped(index)
+    return stem, index
 
 
 def _escaped(text: str) -> str:
     return text.replace("_", "\\_")
-
-
-def _element(dom: Any, tag: str, *children: Any) -> Any:
-    node = dom.createElement(tag)
-    for child in children:
-        node.appendChild(child)
-    return node
-
-
-def _symbol_node(dom: Any, name: str) -> Any:
-    from sympy.printing.pretty.pretty_symbology import greek_unicode
-
-    *spaces, last = name.split(".")
-    base, index = (part.replace("\\_", "_") for part in _split(last))
-    stem = dom.createElement("mi")
-    shown = str(greek_unicode.get(base)) if base in GREEK else base
-    stem.appendChild(dom.createTextNode("".join(f"{space}." for space in spaces) + shown))
-    if not index:
-        return stem
-    node = dom.createElement("msub")
-    below = dom.createElement("mn" if index.isdigit() else "mi")
-    below.appendChild(dom.createTextNode(index))
-    node.appendChild(stem)
-    node.appendChild(below)
-    return node
 
 
 def _as_written(expr: Expr) -> Any:
@@ -185,7 +107,9 @@ def _as_written(expr: Expr) -> Any:
         return sympy.Pow(*args, evaluate=False)
     if expr.op == "log10":
         return sympy.Function("log_{10}")(args[0])
-    function = getattr(sympy, {"abs": "Abs"}.get(expr.op, expr.op))
+    if expr.op == "phi":
+        return sympy.Function(r"\Phi")(args[0])
+    function = getattr(sympy, {"abs": "Abs", "lgamma": "loggamma"}.get(expr.op, expr.op))
     return function(args[0], evaluate=False)
 
 

@@ -149,12 +149,11 @@ def replay(
 
 
 def _replayed(path: Path, carried: Sealed, folder: Path, data: Dataset | None) -> Replayed:
-    from pkpd.estimation import Fit
-    from pkpd.estimation.file import read
+    from pkpd.estimation import Fit, load_fit
 
     before = folder / ".before.nc"
     before.write_bytes(carried.files[RESULT])
-    old = read(before)
+    old = load_fit(before).tree
     before.unlink()
     later: tuple[str, ...] = ()
     if carried.kind == "folder":
@@ -164,7 +163,7 @@ def _replayed(path: Path, carried: Sealed, folder: Path, data: Dataset | None) -
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
         run(folder)
-        new, text = read(folder / RESULT), (folder / REPORT).read_text(encoding="utf-8")
+        new, text = load_fit(folder / RESULT).tree, (folder / REPORT).read_text(encoding="utf-8")
     else:
         from pkpd.reporting.report import report as write
 

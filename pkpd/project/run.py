@@ -28,6 +28,7 @@ __all__ = ["Freshness", "Outcome", "check", "freshen", "run"]
 
 RESULT = "result.nc"
 REPORT = "report.html"
+KEPT = "report.json.gz"
 _SAME = 1e-4  # estimates closer than this, relative to their size or a hundredth of their standard error, are the same
 
 State = Literal["fresh", "stale", "differs", "never run", "broken"]
@@ -83,6 +84,8 @@ class Freshness:
 def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int], None] | None = None) -> Outcome:
     """Fit what a folder asks for and write ``result.nc``, ``report.html``, ``tables/`` and ``figures/`` into it.
 
+    ``report.json.gz`` keeps the report for :func:`report`.
+
     Parameters
     ----------
     folder : path
@@ -100,6 +103,7 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
         Ctrl-C: nothing is written, and what was there before is still there.
     """
     from pkpd.reporting import render, write_all
+    from pkpd.reporting.kept import kept_bytes
     from pkpd.reporting.seal import sealed
     from pkpd.reporting.write import check_writable, tree_bytes
 
@@ -112,16 +116,16 @@ def run(folder: str | os.PathLike[str], *, on_progress: Callable[[str, int, int]
     tree.attrs = {**tree.attrs, **{f"input_{name}": value for name, value in inputs.items()}}
     if on_progress is not None:
         on_progress("writing the report", 1, 1)
-    result = tree_bytes(tree)
+    result, given = tree_bytes(tree), _given(work)
     files: dict[str, Any] = {RESULT: result, **render(content, REPORT)}
-    versions = {str(name): str(value) for name, value in tree.attrs.items() if str(name).startswith("version_")}
-    carried = {**_carried(work), RESULT: result}
-    files[REPORT] = sealed(files[REPORT].decode(), "folder", carried, versions).encode()
+    drawings = {figure.name: files[f"figures/{figure.name}.svg"] for figure in content.figures}
+    files[KEPT] = kept_bytes(content, drawings, given, result)
+    files[REPORT] = sealed(files[REPORT].decode(), result, tree.attrs, given).encode()
     written = write_all(work.folder, files)
     return Outcome(folder=work.folder, files=tuple(written), summary=summary)
 
 
-def _carried(work: Work) -> dict[str, bytes]:
+def _given(work: Work) -> dict[str, bytes]:
     """Everything in a folder from which its results were made, for whoever runs it again."""
     names = [path for path in sorted(work.folder.iterdir()) if path.suffix in (".toml", ".csv") and path.is_file()]
     return {path.name: path.read_bytes() for path in names} | {work.file: _bytes(work.folder / work.file)}

@@ -193,6 +193,12 @@ class Content:
         """Every figure, in order."""
         return tuple(block for block in self._walk() if isinstance(block, Figure))
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The number of every table and figure, by ``"table NAME"`` and ``"figure NAME"``: the same in every format."""
+        counted = {f"table {table.name}": number for number, table in enumerate(self.tables, start=1)}
+        return counted | {f"figure {one.name}": number for number, one in enumerate(self.figures, start=1)}
+
     def _walk(self) -> Iterator[Block]:
         for section in self.sections:
             yield from _flat(section.blocks)

@@ -13,9 +13,10 @@ from typing import Any
 from pkpd.errors import PkpdError
 from pkpd.plots import house_style
 from pkpd.reporting.content import Block, Box, Content, Equations, Figure, Listing, Paragraph, Table
+from pkpd.reporting.markup import paragraphs, plain, runs
 from pkpd.reporting.tables import shown
 
-__all__ = ["html_text", "plain_entities", "svg_bytes"]
+__all__ = ["html_text", "inches", "plain_entities", "svg_bytes"]
 
 _REM_PER_INCH = 6.6  # text in figures is then about as large as that of tables
 
@@ -36,14 +37,14 @@ def html_text(content: Content, drawings: dict[str, bytes] | None = None) -> str
     """
     import pkpd
 
-    counter = {"table": 0, "figure": 0}
+    numbers = content.numbers
     drawn = dict(drawings or {})
     sections = [
         {
             "id": _anchor(section.title, number),
             "title": section.title,
             "short": section.short or section.title,
-            "blocks": [_prepared(block, counter, drawn) for block in section.blocks],
+            "blocks": [_prepared(block, numbers, drawn) for block in section.blocks],
         }
         for number, section in enumerate(content.sections, start=1)
     ]
@@ -61,12 +62,14 @@ def svg_bytes(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def _prepared(block: Block, counter: dict[str, int], drawn: dict[str, bytes]) -> dict[str, Any]:
+def _prepared(block: Block, numbers: dict[str, int], drawn: dict[str, bytes]) -> dict[str, Any]:
     """Turn a block into what the template needs."""
     if isinstance(block, Paragraph):
-        return {"kind": "paragraph", "html": _markup(_paragraphs(block.text))}
+        return {
+            "kind": "paragraph",
+            "html": _markup("\n".join(f"<p>{_inline(part)}</p>" for part in paragraphs(block.text))),
+        }
     if isinstance(block, Table):
-        counter["table"] += 1
         headings = dict(block.groups)
         rows = [
             {
@@ -84,7 +87,7 @@ def _prepared(block: Block, counter: dict[str, int], drawn: dict[str, bytes]) ->
         return {
             "kind": "table",
             "name": block.name,
-            "number": counter["table"],
+            "number": numbers[f"table {block.name}"],
             "caption": _markup(_inline(block.caption)),
             "columns": columns,
             "headed": any(column.name for column in block.columns),
@@ -92,16 +95,15 @@ def _prepared(block: Block, counter: dict[str, int], drawn: dict[str, bytes]) ->
             "notes": notes,
         }
     if isinstance(block, Figure):
-        counter["figure"] += 1
         svg = drawn[block.name] if block.name in drawn else svg_bytes(block)
         return {
             "kind": "figure",
             "name": block.name,
-            "number": counter["figure"],
+            "number": numbers[f"figure {block.name}"],
             "caption": _markup(_inline(block.caption)),
-            "alt": re.sub(r"[*`]", "", block.alt or block.caption),
+            "alt": plain(block.alt or block.caption),
             "source": "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii"),
-            "width": round(_inches(svg) * _REM_PER_INCH, 2),
+            "width": round(inches(svg) * _REM_PER_INCH, 2),
         }
     if isinstance(block, Equations):
         return {
@@ -112,31 +114,21 @@ def _prepared(block: Block, counter: dict[str, int], drawn: dict[str, bytes]) ->
     if isinstance(block, Listing):
         return {"kind": "listing", "title": block.title, "text": block.text}
     assert isinstance(block, Box)
-    inner = [_prepared(b, counter, drawn) for b in block.blocks]
+    inner = [_prepared(b, numbers, drawn) for b in block.blocks]
     return {"kind": "box", "title": block.title, "blocks": inner}
 
 
-def _paragraphs(text: str) -> str:
-    parts = [part.strip() for part in re.split(r"\n\s*\n", text.strip())]
-    return "\n".join(f"<p>{_inline(part)}</p>" for part in parts if part)
-
-
 def _inline(text: str) -> str:
-    """Escape a text, then mark up strong, emphasis, code and web addresses."""
+    """Escape a text and mark it up."""
     from markupsafe import escape
 
-    safe = str(escape(text)).replace(" %", "\N{NO-BREAK SPACE}%")
-    code: list[str] = []
-
-    def keep(match: re.Match[str]) -> str:
-        code.append(match[1])
-        return f"\0{len(code) - 1}\0"
-
-    safe = re.sub(r"`([^`]+)`", keep, safe)
-    safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
-    safe = re.sub(r"(?<![\w*])\*([^*\s](?:[^*]*[^*\s])?)\*(?![\w*])", r"<em>\1</em>", safe)
-    safe = re.sub(r"\bdoi:(10\.[^\s,;)]+[^\s,;).])", r'<a href="https://doi.org/\1">doi:\1</a>', safe)
-    return re.sub(r"\0(\d+)\0", lambda m: f"<code>{code[int(m[1])]}</code>", safe)
+    found = []
+    for run in runs(text):
+        html = str(escape(run.text))
+        for on, tag in ((run.code, "code"), (run.emphasis, "em"), (run.strong, "strong")):
+            html = f"<{tag}>{html}</{tag}>" if on else html
+        found.append(f'<a href="{escape(run.link)}">{html}</a>' if run.link else html)
+    return "".join(found)
 
 
 def plain_entities(text: str) -> str:
@@ -170,7 +162,8 @@ def _unsafe(attribute: str) -> bool:
     return attribute.lower().startswith("on") or attribute.rpartition("}")[2].lower() in ("href", "src", "actiontype")
 
 
-def _inches(svg: bytes) -> float:
+def inches(svg: bytes) -> float:
+    """Give the width at which an SVG was drawn."""
     found = re.search(rb'<svg[^>]*?\bwidth="([\d.]+)pt"', svg)
     return float(found[1]) / 72 if found else 6.4
 

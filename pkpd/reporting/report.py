@@ -1,4 +1,4 @@
-"""The verb ``report``: any Fit, written down in one HTML file."""
+"""The verb ``report``: any Fit, written down in one file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.errors import FitFileError
 from pkpd.estimation.parts import is_population
 from pkpd.plots import COLOURS, figure
 from pkpd.plots.style import INK, QUIET
 from pkpd.reporting import population
 from pkpd.reporting.content import Box, Column, Content, Equations, Figure, Listing, Paragraph, Section, Table
-from pkpd.reporting.seal import sealed
-from pkpd.reporting.write import render, tree_bytes, write_all
+from pkpd.reporting.formats import check_target, write_report
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,18 +30,19 @@ _LOUD = 0.9  # correlations from here on are named
 
 
 def report(fit: Fit, path: str | os.PathLike[str], *, share_data: bool = True) -> Path:
-    """Write a fit down in one self-contained HTML file.
+    """Write a fit down in one file: for the screen, for paper, for Word, or everything in a ZIP.
 
     Verdict, equations, estimates, observations with their predictions, residuals, what the data determine, versions and
-    hashes. Equations are MathML, figures SVG inside the file; it prints well.
+    hashes: the same content in every format, with the same numbers of tables and figures.
 
     Parameters
     ----------
     fit : Fit
     path : path
-        Ends in ``.html``.
+        Its ending chooses. ``.html``: one self-contained file, which prints well. ``.pdf`` and ``.docx`` need the extra
+        ``print``. ``.zip``: all three, with ``tables/*.csv``, ``figures/*.svg``, the model, the fit and their hashes.
     share_data : bool
-        Whether the report carries the data beside the fit, so that :func:`pkpd.project.replay` can run it again.
+        Whether HTML and ZIP carry the data beside the fit, so that :func:`pkpd.project.replay` can run it again.
 
     Returns
     -------
@@ -53,25 +52,11 @@ def report(fit: Fit, path: str | os.PathLike[str], *, share_data: bool = True) -
     Raises
     ------
     FitFileError
-        The path does not end in ``.html``, or cannot be written.
+        The path has another ending, cannot be written, or its format needs an extra that is not installed.
     """
     target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise FitFileError(
-            f"`{target.name}` does not end in .html.",
-            where=str(target),
-            expected="A report is one HTML file.",
-            remedy=f"Write {target.stem or 'report'}.html.",
-        )
-    if not target.parent.is_dir():
-        raise FitFileError(
-            "there is no such folder.", where=str(target.parent), remedy="Make it first, or choose another path."
-        )
-    files = render(describe(fit), target.name, beside=False)
-    carried = fit if share_data else fit.without_data()
-    versions = {name: str(value) for name, value in fit.attrs.items() if name.startswith("version_")}
-    html = sealed(files[target.name].decode(), "fit", {"result.nc": tree_bytes(carried.tree)}, versions)
-    return write_all(target.parent, {target.name: html.encode()})[0]
+    check_target(target)
+    return write_report(describe(fit), target, fit if share_data else fit.without_data())
 
 
 def describe(fit: Fit) -> Content:

@@ -10,13 +10,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pkpd.errors import FitFileError
 
 __all__ = ["Sealed", "open_report", "sealed", "shown_tables"]
 
 FORMAT = "pkpd replay 1"
+RESULT = "result.nc"
 _OPEN, _CLOSE = '<script type="application/json" id="pkpd-replay">', "</script>"
 _BLANK = "0" * 64
 
@@ -44,21 +46,25 @@ class Sealed:
     text: str = field(repr=False)
 
 
-def sealed(html: str, kind: str, files: Mapping[str, bytes], versions: Mapping[str, str]) -> str:
+def sealed(html: str, result: bytes, attrs: Mapping[Any, Any], given: Mapping[str, bytes] | None = None) -> str:
     """Put what is needed to run a report again into its HTML, and a seal over all of it.
 
     Parameters
     ----------
     html : str
         Ends with ``</body></html>``, white space aside.
-    kind : str
-    files : mapping of str to bytes
-    versions : mapping of str to str
+    result : bytes
+        The file of results.
+    attrs : mapping
+        Their attributes, which tell the versions.
+    given : mapping of str to bytes, optional
+        The files of the folder from which they were made; a fit alone has none.
     """
+    files = {**(given or {}), RESULT: result}
     carried = {
         "format": FORMAT,
-        "kind": kind,
-        "versions": dict(versions),
+        "kind": "folder" if given else "fit",
+        "versions": {str(name): str(value) for name, value in attrs.items() if str(name).startswith("version_")},
         "files": {name: base64.b64encode(zlib.compress(content, 9)).decode("ascii") for name, content in files.items()},
         "seal": _BLANK,
     }
@@ -92,6 +98,9 @@ def open_report(path: Path) -> Sealed:
         carried = json.loads(text[start + len(_OPEN) : text.index(_CLOSE, start)])
         files = {name: zlib.decompress(base64.b64decode(content)) for name, content in carried["files"].items()}
         seal, kind, versions = str(carried["seal"]), str(carried["kind"]), dict(carried["versions"])
+        outside = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        if outside:
+            raise ValueError(f"it would write {outside[0]}, outside of a folder")
         if carried["format"] != FORMAT:
             raise ValueError(f"its format is {carried['format']!r}")
     except (ValueError, KeyError, TypeError, zlib.error) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pkpd.reporting.content import Column, Table
 
-__all__ = ["csv_text", "number", "shown"]
+__all__ = ["NONE", "csv_text", "number", "shown"]
 
 MINUS = "\N{MINUS SIGN}"
 INFINITY = "\N{INFINITY}"

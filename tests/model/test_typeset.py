@@ -8,7 +8,8 @@ import pytest
 
 from pkpd.model import Model
 from pkpd.model.equation import parse_expression
-from pkpd.model.typeset import latex_expression, latex_name, mathml_expression
+from pkpd.model.presentation import mathml_expression
+from pkpd.model.typeset import latex_expression, latex_name
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_latex(text, latex):
         "log10(a) + abs(b) + floor(c) + tanh(a) + sin(b) + cos(c) + log(a)",
         "(a >= b) * c + (a != b) + (a == c)",
         "1e-12 * a ** -2.5",
+        "lgamma(a) + phi(b)",
     ],
 )
 def test_everything_can_be_set(text):

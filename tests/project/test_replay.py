@@ -53,7 +53,7 @@ def test_a_forged_seal_does_not_hide_a_changed_number(report):
     carried = open_report(report)
     value = f"{float(fit().estimates['value'].sel(parameter='cl')):.4g}"
     bare = re.sub(r'<script type="application/json" id="pkpd-replay">.*?</script>\n', "", carried.text, flags=re.S)
-    report.write_text(sealed(bare.replace(f">{value}<", ">3.141<"), "fit", carried.files, carried.versions))
+    report.write_text(sealed(bare.replace(f">{value}<", ">3.141<"), carried.files["result.nc"], {}))
     found = project.replay(report)
     assert found.intact and not found.agrees
     assert found.cells
@@ -156,3 +156,13 @@ def test_tables_are_read_as_they_are_shown(report):
     (row,) = [row for row in tables["parameters"] if row[0] == "cl"]
     assert row[2] == f"{float(fit().estimates['value'].sel(parameter='cl')):.4g}"
     assert np.isfinite(float(row[2]))
+
+
+def test_a_report_that_would_write_outside_of_the_folder_is_refused(report, tmp_path):
+    """Whoever made it may not be trusted."""
+    carried = open_report(report)
+    bare = re.sub(r'<script type="application/json" id="pkpd-replay">.*?</script>\n', "", carried.text, flags=re.S)
+    report.write_text(sealed(bare, carried.files["result.nc"], {}, {"../planted.toml": b"x"}))
+    with pytest.raises(pkpd.FitFileError, match=r"\.\./planted\.toml, outside of a folder"):
+        project.replay(report, folder=tmp_path / "in" / "here")
+    assert not (tmp_path / "in" / "planted.toml").exists()
